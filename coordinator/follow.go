@@ -1,0 +1,321 @@
+package coordinator
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"freshet/tracing"
+)
+
+// follow keeps the cache at what the store says, until ctx ends. It is the only
+// way by which a value reaches the cache, on the refresher too.
+func (n *Node) follow(ctx context.Context) error {
+	for batch, err := range n.store.Watch(ctx) {
+		if err != nil {
+			return err
+		}
+		n.apply(ctx, batch)
+	}
+	return ctx.Err()
+}
+
+// apply takes in one batch: first all records, then the views they touch, then
+// those who wait are woken, so that nobody sees half a revision.
+func (n *Node) apply(ctx context.Context, batch Batch) {
+	n.heard.Store(int64(time.Since(n.born)))
+	if len(batch.Events) == 0 && !batch.Snapshot {
+		return
+	}
+	t := &touched{tokens: map[Name]*Token{}, apps: map[string]struct{}{}}
+	n.cache.mu.Lock()
+	if batch.Snapshot {
+		n.cache.startOver(t)
+	}
+	for _, event := range batch.Events {
+		n.cache.take(event, t)
+	}
+	n.cache.mu.Unlock()
+
+	n.measureSkew(t)
+	if t.clients {
+		n.cache.indexClients()
+	}
+	for name := range t.views(n.cache) {
+		n.show(ctx, name, t)
+	}
+	n.cache.applied.Store(batch.Revision)
+	if len(t.apps) > 0 {
+		n.changed.Store(batch.Revision)
+	}
+	if batch.Snapshot && !n.cache.synced.Swap(true) {
+		n.log.InfoContext(ctx, "synced", "revision", batch.Revision, "tokens", len(t.tokens))
+	}
+	n.inbox.put(t)
+	n.cache.moved.fire()
+}
+
+// touched collects what one batch changed.
+type touched struct {
+	apps      map[string]struct{} // whose schedule may have changed
+	tokens    map[Name]*Token     // :: name → new value; nil: deleted
+	states    []Name
+	settings  []string // apps whose specification changed
+	all       bool     // every view is concerned
+	snapshot  bool
+	clients   bool
+	heartbeat bool
+	intents   map[groupID]seenIntent // before a snapshot
+}
+
+// startOver forgets what a snapshot will bring anew. When an intent was first
+// seen is kept, since the wait before a takeover must not begin again.
+func (c *cache) startOver(t *touched) {
+	t.intents = c.records.intents
+	c.records = newRecords()
+	t.all, t.snapshot, t.clients = true, true, true
+}
+
+// take changes the records by one event. The caller holds mu.
+func (c *cache) take(event Event, t *touched) {
+	r := &c.records
+	switch record := event.Record.(type) {
+	case App:
+		set(r.apps, record.Name, record, event.Deleted)
+		t.settings = append(t.settings, record.Name)
+		t.apps[record.Name] = struct{}{}
+	case Credentials:
+		set(r.credentials, record.App, record, event.Deleted)
+		t.apps[record.App] = struct{}{}
+	case State:
+		set(r.states, record.Name, record, event.Deleted)
+		t.states = append(t.states, record.Name)
+		t.apps[record.Name.App] = struct{}{}
+	case Token:
+		t.tokens[record.Name] = nil
+		if !event.Deleted {
+			t.tokens[record.Name] = &record
+		}
+		t.apps[record.Name.App] = struct{}{}
+	case Intent:
+		c.takeIntent(record, event.Deleted, t)
+		t.apps[record.App] = struct{}{}
+	case Salvage:
+		id := groupID{record.App, record.Group}
+		kept := slices.DeleteFunc(slices.Clone(r.salvage[id]), func(s Salvage) bool { return s.Attempt == record.Attempt })
+		if !event.Deleted {
+			kept = append(kept, record)
+		}
+		set(r.salvage, id, kept, len(kept) == 0)
+		t.apps[record.App] = struct{}{}
+	case Request:
+		set(r.requests, record.Name, record, event.Deleted)
+		t.apps[record.Name.App] = struct{}{}
+	default:
+		c.takeCluster(event, t)
+	}
+}
+
+// takeCluster changes the records that belong to no app.
+func (c *cache) takeCluster(event Event, t *touched) {
+	r := &c.records
+	switch record := event.Record.(type) {
+	case Budget:
+		set(r.budgets, budgetID{record.App, record.Window}, record, event.Deleted)
+	case Client:
+		set(r.clients, record.Name, record, event.Deleted)
+		t.clients = true
+	case NodeInfo:
+		set(r.nodes, record.Name, record, event.Deleted)
+	case AppliedFile:
+		set(r.files, record.File, record, event.Deleted)
+	case Elected:
+		r.elected = record
+	case Heartbeat:
+		r.heartbeat = record
+		t.heartbeat = !t.snapshot && !event.Deleted
+	case Paused:
+		r.paused = &record
+		if event.Deleted {
+			r.paused = nil
+		}
+		t.all = true
+	case FingerprintKey:
+		r.fingerprint = record
+		t.all = true
+	}
+}
+
+func (c *cache) takeIntent(intent Intent, deleted bool, t *touched) {
+	id := groupID{intent.App, intent.Group}
+	if deleted {
+		delete(c.records.intents, id)
+		return
+	}
+	known, ok := t.intents[id]
+	if !ok || known.Revision != intent.Revision {
+		known = seenIntent{Intent: intent, seen: time.Now()}
+	}
+	c.records.intents[id] = known
+}
+
+func set[K comparable, V any](m map[K]V, key K, value V, deleted bool) {
+	if deleted {
+		delete(m, key)
+		return
+	}
+	m[key] = value
+}
+
+// indexClients makes the table by which client keys are found.
+func (c *cache) indexClients() {
+	index := map[Digest]Client{}
+	c.reading(func(r *records) {
+		for _, client := range r.clients {
+			index[client.Digest] = client
+		}
+	})
+	c.clients.Store(&index)
+}
+
+// views yields the names whose views must be made anew.
+func (t *touched) views(c *cache) map[Name]struct{} {
+	names := map[Name]struct{}{}
+	for name := range t.tokens {
+		names[name] = struct{}{}
+	}
+	for _, name := range t.states {
+		names[name] = struct{}{}
+	}
+	if t.all {
+		c.cells.Range(func(name, _ any) bool {
+			names[name.(Name)] = struct{}{} //nolint:forcetypeassert // cells holds nothing else
+			return true
+		})
+		return names
+	}
+	c.reading(func(r *records) {
+		for _, app := range t.settings {
+			for _, name := range r.apps[app].TokenNames() {
+				names[name] = struct{}{}
+			}
+		}
+	})
+	return names
+}
+
+// show makes the view of a token anew and wakes those who wait for it.
+func (n *Node) show(ctx context.Context, name Name, t *touched) {
+	cell := n.cache.cell(name)
+	old := cell.view.Load()
+	next := n.viewOf(ctx, name, old, cell, t)
+	if next == nil {
+		if old != nil {
+			cell.view.Store(nil)
+			cell.changed.fire()
+		}
+		return
+	}
+	if next.Token != nil && (old == nil || old.Token != next.Token) {
+		n.noteValue(ctx, cell, next)
+	}
+	if n.render != nil {
+		next.Rendered = n.render(next)
+	}
+	cell.view.Store(next)
+	cell.changed.fire()
+}
+
+// viewOf puts a view together; nil means that the token does not exist.
+func (n *Node) viewOf(ctx context.Context, name Name, old *View, cell *cell, t *touched) *View {
+	next := &View{Name: name}
+	var exists bool
+	var key FingerprintKey
+	n.cache.reading(func(r *records) {
+		next.State, exists = r.states[name]
+		next.Paused = r.paused != nil || r.apps[name.App].Paused
+		key = r.fingerprint
+	})
+	if !exists || next.State.Deleted {
+		return nil
+	}
+	next.Token = n.valueOf(ctx, name, old, cell, t)
+	if next.Token != nil {
+		next.Fingerprint = key.Of(next.Token.Value)
+	}
+	return next
+}
+
+// valueOf returns the value to show: the new one, unless it is older than what
+// this node has shown already, else the one held.
+func (n *Node) valueOf(ctx context.Context, name Name, old *View, cell *cell, t *touched) *Token {
+	var held *Token
+	if old != nil {
+		held = old.Token
+	}
+	token, changed := t.tokens[name]
+	switch {
+	case !changed && t.snapshot:
+		return nil
+	case !changed:
+		return held
+	case token != nil && token.Version < cell.highest:
+		n.log.ErrorContext(ctx, "an older version was refused", "token", name.String(), "version", token.Version, "shown", cell.highest)
+		return held
+	}
+	return token
+}
+
+// noteValue remembers a value that is shown for the first time, and joins its refresh's trace.
+func (n *Node) noteValue(ctx context.Context, cell *cell, v *View) {
+	if v.Token.Version <= cell.highest && cell.highest > 0 {
+		return
+	}
+	cell.highest = v.Token.Version
+	former := []formerValue{{v.Fingerprint, v.Token.Version}}
+	if known := cell.former.Load(); known != nil {
+		former = append(former, *known...)
+	}
+	former = former[:min(len(former), formerValues)]
+	cell.former.Store(&former)
+
+	_, span := n.tracer.Start(tracing.Join(ctx, v.Token.Traceparent), "applied",
+		slog.Group("freshet", slog.String("node", n.name), slog.String("token", v.Name.String()), slog.Int64("version", v.Token.Version)))
+	span.End(nil)
+	n.log.DebugContext(ctx, "applied", "token", v.Name.String(), "version", v.Token.Version, "expires", v.Token.Expires)
+}
+
+// inbox tells the leader which apps have changed; a level, not a queue.
+type inbox struct {
+	wake chan struct{} // holds one
+
+	mu   sync.Mutex
+	apps map[string]struct{}
+	all  bool
+}
+
+func (i *inbox) put(t *touched) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.apps == nil {
+		i.apps = map[string]struct{}{}
+	}
+	maps.Copy(i.apps, t.apps)
+	i.all = i.all || t.all
+	select {
+	case i.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the apps that have changed since it was last called.
+func (i *inbox) take() (apps map[string]struct{}, all bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	apps, all = i.apps, i.all
+	i.apps, i.all = nil, false
+	return apps, all
+}

@@ -1,0 +1,73 @@
+package coordinator
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// staleAfter is how long a node may hear nothing from the store before what it
+// knows counts as stale.
+const staleAfter = 10 * time.Second
+
+// Health says whether a node can serve, and how old what it knows may be.
+type Health struct {
+	Synced       bool // the first snapshot is complete, or one was loaded from disk
+	Draining     bool
+	Stale        bool          // nothing was heard from the store for ten seconds
+	Age          time.Duration // since something was heard from the store
+	FromSnapshot bool          // what is served was loaded from disk, not from the cluster
+}
+
+// Ready reports whether the node should be given requests. Staleness does not
+// count: a cluster without etcd serves on from memory.
+func (h Health) Ready() bool { return h.Synced && !h.Draining }
+
+// Health returns the node's health at this instant.
+func (n *Node) Health() Health {
+	age := time.Since(n.born) - time.Duration(n.heard.Load())
+	return Health{
+		Synced:   n.cache.synced.Load(),
+		Draining: n.draining.Load(),
+		Stale:    age > staleAfter,
+		Age:      age,
+	}
+}
+
+// leastMargin is kept between the end of serving and the expiry of a value,
+// however well the clocks agree.
+const leastMargin = 2 * time.Second
+
+// skewSamples is how many heartbeats a clock that runs ahead is remembered.
+const skewSamples = 10
+
+// skew measures how far the refresher's clock is ahead of ours. The follower
+// writes it, everybody reads.
+type skew struct {
+	ahead   atomic.Int64
+	samples []time.Duration // owned by the follower
+}
+
+// measureSkew takes in a heartbeat of another node. Travel time only makes the
+// refresher look behind, so the largest of the last samples is the best.
+func (n *Node) measureSkew(t *touched) {
+	if !t.heartbeat {
+		return
+	}
+	var beat Heartbeat
+	n.cache.reading(func(r *records) { beat = r.heartbeat })
+	if beat.Node == n.name {
+		return
+	}
+	n.skew.samples = append(n.skew.samples, time.Until(beat.At))
+	n.skew.samples = n.skew.samples[max(len(n.skew.samples)-skewSamples, 0):]
+	ahead := n.skew.samples[0]
+	for _, sample := range n.skew.samples {
+		ahead = max(ahead, sample)
+	}
+	n.skew.ahead.Store(int64(ahead))
+}
+
+// Margin returns how long before its expiry this node stops serving a value.
+func (n *Node) Margin() time.Duration {
+	return max(leastMargin, time.Duration(n.skew.ahead.Load()))
+}

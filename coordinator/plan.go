@@ -1,0 +1,217 @@
+package coordinator
+
+import (
+	"slices"
+	"time"
+
+	"freshet/coordinator/schedule"
+)
+
+// task is what a fetch group needs next.
+type task struct {
+	id      groupID
+	at      time.Time
+	kind    taskKind
+	reason  Reason
+	request *Request // that is to be answered, or that asks for the fetch
+
+	app     App // resolved
+	group   Group
+	lineage []Ancestor
+	states  []State // in the order of group.Tokens
+	foreign *Intent // to take over
+	budgets []Budget
+}
+
+type taskKind int
+
+const (
+	taskFetch    taskKind = iota + 1 // open an intent, look for salvage, call the upstream
+	taskTakeOver                     // the same, for an intent somebody else left open
+	taskAnswer                       // the request is satisfied: let it go
+)
+
+// plan says what a group needs next and when, from what the cache knows; ok is
+// false where nothing is to be done until something changes. It reads the
+// clock but changes nothing.
+func (n *Node) plan(r *records, t task, now time.Time) (_ task, ok bool) {
+	intent, open := r.intents[t.id]
+	switch {
+	case r.paused != nil || t.app.Paused:
+		return t, false
+	case open:
+		t.kind, t.foreign, t.reason = taskTakeOver, &intent.Intent, firstOf(intent.Reason, ReasonDue)
+		t.at = intent.seen.Add(intent.Timeout + n.margin)
+		return t, true
+	case len(r.salvage[t.id]) > 0:
+		t.kind, t.reason, t.at = taskFetch, ReasonDue, now
+		return t, true
+	}
+	if planned, ok := n.planRequest(r, t, now); ok {
+		return planned, true
+	}
+	if !r.hasNeeds(t) {
+		return t, false
+	}
+	t.kind, t.reason, t.at = taskFetch, ReasonDue, t.states[0].Due
+	for _, state := range t.states {
+		if state.Status == StatusReauthorize {
+			return t, false
+		}
+		if state.Due.Before(t.at) {
+			t.at = state.Due
+		}
+	}
+	if r.parentReplaced(t) {
+		t.at = now
+	}
+	return t, true
+}
+
+// planRequest plans for the most urgent request about the group's tokens.
+func (n *Node) planRequest(r *records, t task, now time.Time) (task, bool) {
+	for _, state := range t.states {
+		request, ok := r.requests[state.Name]
+		if !ok {
+			continue
+		}
+		t.request, t.reason, t.kind, t.at = &request, request.Reason, taskFetch, now
+		if state.Version > request.Above {
+			t.kind = taskAnswer
+			return t, true
+		}
+		if !r.hasNeeds(t) {
+			continue
+		}
+		if throttled(state, request.Reason, now) || stuck(state, request.Reason) {
+			t.kind = taskAnswer
+			return t, true
+		}
+		if state.Failures > 0 && !r.parentReplaced(t) {
+			t.at = later(now, retryFor(request.Reason, state))
+		}
+		t.at = later(t.at, state.NewestOutcome().Began.Add(t.group.MinInterval))
+		if forces(request.Reason) && !examines(request, state) {
+			t.at = later(t.at, state.Forced.Add(t.group.ForceEvery))
+		}
+		return t, true
+	}
+	return t, false
+}
+
+// examines reports whether a request begins with a look at the value: a report
+// does, until the value has been found dead.
+func examines(request Request, state State) bool {
+	return request.Reason == ReasonReport && !foundDead(state, request.Above)
+}
+
+// foundDead reports whether a version was examined and found dead.
+func foundDead(state State, version int64) bool {
+	return state.Verdict.Answer == AnswerRefreshing && state.Verdict.Version == version
+}
+
+// throttled reports whether no call may be spent on a request now. Our own
+// budget keeps a reserve for what is forced; the platform's quota does not.
+func throttled(state State, reason Reason, now time.Time) bool {
+	reserved := forces(reason) && state.Reason == ReasonBudget
+	return state.Status == StatusThrottled && now.Before(state.Due) && !reserved
+}
+
+// stuck reports whether somebody must act before a try makes sense. Only a
+// forced refresh is tried all the same: perhaps that somebody asks for it.
+func stuck(state State, reason Reason) bool {
+	return reason != ReasonForce && (state.Status == StatusBlocked || state.Status == StatusReauthorize)
+}
+
+// retryFor returns when a group that fails is tried for a request: when its own
+// schedule says so, however many ask; a forced refresh brings it forward to a
+// minute after the last try.
+func retryFor(reason Reason, state State) time.Time {
+	forward := state.NewestOutcome().Began.Add(probeMin)
+	if reason == ReasonForce && forward.Before(state.Due) {
+		return forward
+	}
+	return state.Due
+}
+
+// forces reports whether a refresh for this reason must make a new value.
+func forces(reason Reason) bool { return reason == ReasonForce || reason == ReasonReport }
+
+// hasNeeds reports whether the tokens the call is made with have values that live.
+func (r *records) hasNeeds(t task) bool {
+	for _, need := range t.group.Needs {
+		state, ok := r.states[Name{App: t.app.Name, Token: need}]
+		if !ok || state.Deleted || state.Version == 0 || !time.Now().Before(state.Expires) {
+			return false
+		}
+	}
+	return true
+}
+
+// parentReplaced reports whether the group failed for a dead token it needs,
+// and that token has been replaced since.
+func (r *records) parentReplaced(t task) bool {
+	state := t.states[0]
+	if state.Failures == 0 || state.Reason == "" {
+		return false
+	}
+	for _, need := range t.group.Needs {
+		if state.Reason == deadParent(need) && r.states[Name{App: t.app.Name, Token: need}].Issued.After(state.NewestOutcome().Began) {
+			return true
+		}
+	}
+	return false
+}
+
+// deadParent is the reason of a group whose call was refused for a token it was made with.
+func deadParent(need string) string { return "dead_" + need }
+
+// tasks prepares one task for each fetch group of an app; what it needs next is still open.
+func (n *Node) tasks(r *records, name string) []task {
+	app, lineage, err := r.resolve(name)
+	if err != nil {
+		return nil
+	}
+	provider, ok := n.providers[app.Provider]
+	if !ok || provider.Check(app) != nil {
+		return nil
+	}
+	var tasks []task
+	for _, group := range provider.Groups(app) {
+		t := task{id: groupID{name, group.Name}, app: app, group: group, lineage: lineage}
+		for _, token := range group.Tokens {
+			state, ok := r.states[Name{App: name, Token: token}]
+			if !ok {
+				state = State{Name: Name{App: name, Token: token}, Incarnation: app.Incarnation, Status: StatusPending}
+			}
+			t.states = append(t.states, state)
+		}
+		tasks = append(tasks, t)
+	}
+	return tasks
+}
+
+// policy is when the values of a token are refreshed.
+func policy(app App, group Group, token string) schedule.Policy {
+	window := app.Tokens[token].Window
+	if window.IsZero() {
+		window = app.Refresh.Window
+	}
+	return schedule.Policy{Window: window.Of, Earliest: group.Earliest, Interval: group.MinInterval}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// groupOf finds the group that yields a token.
+func groupOf(groups []Group, token string) (Group, bool) {
+	i := slices.IndexFunc(groups, func(g Group) bool { return slices.Contains(g.Tokens, token) })
+	if i < 0 {
+		return Group{}, false
+	}
+	return groups[i], true
+}

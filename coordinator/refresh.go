@@ -1,0 +1,239 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"freshet/tracing"
+)
+
+// attempt is one refresh of a fetch group: an intent and at most one upstream
+// call made under it. It belongs to one worker.
+type attempt struct {
+	node *Node
+	held Leadership
+	task task
+	log  *slog.Logger
+
+	began   time.Time // before the intent was sent; the deadline counts from here
+	intent  Intent
+	opened  time.Duration
+	asked   time.Time // before the upstream call; lifetimes count from here
+	fetched time.Duration
+	forced  bool
+	deaths  int       // early deaths in a row, counting the one this attempt mends
+	now     Situation // as last read
+	spent   error     // the budget does not allow the call
+
+	committed int64 // revision of what ended it, so that the next plan is made on no less
+}
+
+// deadline is the instant at which nobody may count on this attempt's call any
+// more: it is counted from before the intent was sent, so that whoever waits
+// for the intent to age has waited longer.
+func (a *attempt) deadline() time.Time { return a.began.Add(a.task.app.Refresh.Timeout) }
+
+// run refreshes the group. ctx ends with leadership: it stops what has not
+// begun. A call that was written is read to its deadline, and its result saved,
+// whatever happens to leadership.
+func (a *attempt) run(root, ctx context.Context) (err error) {
+	ctx, span := a.trace(ctx)
+	defer func() { span.End(err) }()
+	a.forced = forces(a.task.reason)
+	if a.task.reason == ReasonReport && a.task.kind == taskFetch {
+		if settled, err := a.examine(ctx); settled || err != nil {
+			return err
+		}
+	}
+	if err := a.open(ctx); err != nil {
+		return a.catchUp(ctx, err)
+	}
+	saving, cancel := a.saving(root, ctx)
+	defer cancel()
+	if done, err := a.look(ctx, saving); done || err != nil {
+		return err
+	}
+	if a.spent != nil {
+		return a.settle(saving, Grant{}, a.spent)
+	}
+	grant, err := a.fetch(ctx)
+	if errors.Is(err, errNotCalled) {
+		return a.void(saving)
+	}
+	return a.settle(saving, grant, err)
+}
+
+// trace begins the one trace of this refresh, linked to the request that asked for it.
+func (a *attempt) trace(ctx context.Context) (context.Context, *tracing.Span) {
+	about := slog.Group("freshet",
+		slog.String("app", a.task.app.Name), slog.String("group", a.task.group.Name), slog.String("reason", string(a.task.reason)),
+		slog.Int64("epoch", int64(a.held.Epoch)), slog.String("node", a.node.name))
+	link := ""
+	if a.task.request != nil {
+		link = a.task.request.Traceparent
+	}
+	return a.node.tracer.StartLinked(ctx, "refresh", link, about)
+}
+
+// saving returns the context under which a result is saved: it outlives
+// leadership, and the node's own end by as long as a drain may take.
+func (a *attempt) saving(root, ctx context.Context) (context.Context, context.CancelFunc) {
+	saving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(root, func() {
+		timer := time.AfterFunc(a.node.drain, cancel)
+		context.AfterFunc(saving, func() { timer.Stop() })
+	})
+	return saving, func() { stop(); cancel() }
+}
+
+// open writes the intent, or takes over the foreign one, and charges the call.
+func (a *attempt) open(ctx context.Context) (err error) {
+	ctx, span := a.node.tracer.Start(ctx, "open intent")
+	defer func() { span.End(err) }()
+	budgets, err := a.charge(ctx)
+	if err != nil {
+		return err
+	}
+	intent := Intent{
+		App: a.task.app.Name, Group: a.task.group.Name, Attempt: newID(), Epoch: a.held.Epoch, Node: a.node.name,
+		Incarnation: a.task.app.Incarnation, Bases: map[string]int64{}, Timeout: a.task.app.Refresh.Timeout,
+		Reason: a.task.reason, Traceparent: tracing.Traceparent(ctx),
+	}
+	for _, state := range a.task.states {
+		intent.Bases[state.Name.Token] = state.Version
+	}
+	if a.task.foreign != nil {
+		intent.Previous = a.task.foreign.Attempt
+	}
+	a.began = time.Now()
+	intent.Began = a.began
+	a.intent, err = a.node.store.Open(ctx, Opening{
+		Epoch: a.held.Epoch, Intent: intent, Foreign: a.task.foreign,
+		States: a.task.states, Lineage: a.task.lineage, Budgets: budgets,
+	})
+	a.opened = time.Since(a.began)
+	return err
+}
+
+// charge returns the budgets with this call counted. Where none is left a first
+// attempt ends here; one that takes over another still closes its intent.
+func (a *attempt) charge(ctx context.Context) ([]Budget, error) {
+	var charged []Budget
+	for _, budget := range a.task.budgets {
+		next, ok := spend(budget, a.task.app, a.task.group, a.forced)
+		switch {
+		case ok:
+			charged = append(charged, next)
+		case a.task.foreign != nil:
+			a.spent = budgetSpent(budget)
+			return nil, nil
+		default:
+			return nil, a.throttle(ctx, budget)
+		}
+	}
+	return charged, nil
+}
+
+// look reads, as the last thing before the call, whether somebody has salvaged a
+// result for this group, and what this attempt stands on. done means that the
+// attempt ended without a call.
+func (a *attempt) look(ctx, saving context.Context) (done bool, err error) {
+	ctx, span := a.node.tracer.Start(ctx, "look for salvage")
+	defer func() { span.End(err) }()
+	a.now, err = a.node.store.Read(ctx, a.query())
+	if err != nil {
+		return true, errors.Join(err, a.void(saving))
+	}
+	if len(a.now.Salvage) == 0 {
+		return false, nil
+	}
+	return a.useSalvage(saving)
+}
+
+// query names what this attempt's transactions compare.
+func (a *attempt) query() Query {
+	q := Query{Epoch: a.held.Epoch, App: a.task.app.Name, Group: a.task.group.Name, Tokens: a.task.group.Tokens}
+	for _, ancestor := range a.task.lineage {
+		q.Lineage = append(q.Lineage, ancestor.App)
+	}
+	return q
+}
+
+// errNotCalled means that the upstream was not called, for certain.
+var errNotCalled = errors.New("the upstream was not called")
+
+// fetch makes the one call of this attempt, unless leadership or time is up.
+func (a *attempt) fetch(ctx context.Context) (grant Grant, err error) {
+	ctx, span := a.node.tracer.Start(ctx, "fetch", slog.Group("freshet", slog.Bool("forced", a.forced)))
+	defer func() { span.End(err) }()
+	call := Call{App: a.task.app, Group: a.task.group, Tokens: a.needs(), Force: a.forced}
+	reading, cancel := context.WithDeadline(context.WithoutCancel(ctx), a.deadline())
+	defer cancel()
+	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) {
+		return Grant{}, errNotCalled
+	}
+	a.asked = time.Now()
+	grant, err = a.node.providers[a.task.app.Provider].Fetch(reading, call)
+	a.fetched = time.Since(a.began)
+	if err == nil {
+		err = complete(grant, a.task.group)
+	}
+	return grant, err
+}
+
+// needs returns the values the call is made with.
+func (a *attempt) needs() map[string]Secret {
+	values := map[string]Secret{}
+	for _, token := range a.task.group.Needs {
+		if v, ok := a.node.cache.view(Name{App: a.task.app.Name, Token: token}); ok && v.Token != nil {
+			values[token] = v.Token.Value
+		}
+	}
+	return values
+}
+
+// complete checks that a grant holds a value with a life for every token of the group.
+func complete(grant Grant, group Group) error {
+	for _, token := range group.Tokens {
+		value, ok := grant.Values[token]
+		if !ok || value.Value.IsZero() || value.Lifetime <= 0 {
+			return &UpstreamError{
+				Class: ClassRetry, Code: "incomplete", Reason: "bad_answer", Ambiguous: true,
+				Message: "the platform's answer lacks a value or a lifetime for " + token,
+			}
+		}
+	}
+	return nil
+}
+
+// void deletes the intent of a first attempt that made no call. The intent of an
+// attempt that took over another stays: it remembers that the other's outcome is unknown.
+func (a *attempt) void(ctx context.Context) error {
+	if a.intent.Previous != "" {
+		return nil
+	}
+	err := a.node.store.Void(ctx, a.intent)
+	if errors.Is(err, ErrConflict) {
+		return nil // somebody took it over, or it went with its app
+	}
+	return err
+}
+
+// catchUp waits, after a refused transaction, until the cache has seen what
+// refused it, so that the next plan is made on more than the last one.
+func (a *attempt) catchUp(ctx context.Context, err error) error {
+	if !errors.Is(err, ErrConflict) {
+		return err
+	}
+	now, err := a.node.store.Read(ctx, a.query())
+	if err != nil {
+		return err
+	}
+	if !now.Leads {
+		return ErrFenced
+	}
+	a.node.cache.reached(ctx.Done(), now.Revision)
+	return nil
+}

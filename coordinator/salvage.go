@@ -1,0 +1,89 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// salvage saves a result that another leadership's takeover keeps us from
+// publishing. Whoever leads finds it before the next call.
+func (a *attempt) salvage(ctx context.Context, grant Grant) error {
+	s := Salvage{
+		App: a.task.app.Name, Group: a.task.group.Name, Attempt: a.intent.Attempt, Incarnation: a.task.app.Incarnation,
+		IntentRevision: a.intent.Revision, Bases: a.intent.Bases, Began: a.began,
+	}
+	for _, token := range a.task.group.Tokens {
+		value := grant.Values[token]
+		s.Tokens = append(s.Tokens, Token{
+			Name: Name{App: a.task.app.Name, Token: token}, Value: value.Value, Type: value.Type, Scope: value.Scope, Extra: value.Extra,
+			Issued: a.asked, Expires: a.asked.Add(value.Lifetime), Epoch: a.held.Epoch, Traceparent: a.intent.Traceparent,
+		})
+	}
+	if err := a.node.store.Salvage(ctx, s); err != nil {
+		return fmt.Errorf("salvaging a result: %w", err)
+	}
+	a.log.WarnContext(ctx, "result salvaged: another leadership took over", "attempt", a.intent.Attempt)
+	return nil
+}
+
+// useSalvage ends the attempt with the newest salvaged result that still fits,
+// without a call. done is false where none fits: those are deleted with the
+// outcome of the call that follows.
+func (a *attempt) useSalvage(ctx context.Context) (done bool, err error) {
+	for _, s := range a.now.Salvage {
+		if !a.fits(s) {
+			continue
+		}
+		a.asked = s.Tokens[0].Issued
+		grant := Grant{Values: map[string]Value{}}
+		for _, token := range s.Tokens {
+			grant.Values[token.Name.Token] = Value{
+				Value: token.Value, Lifetime: token.Expires.Sub(token.Issued), Type: token.Type, Scope: token.Scope, Extra: token.Extra,
+			}
+		}
+		a.forced = false
+		return true, a.settle(ctx, grant, nil)
+	}
+	if a.due() {
+		return false, nil
+	}
+	var errs []error
+	for _, s := range a.now.Salvage {
+		errs = append(errs, a.node.store.DropSalvage(ctx, a.held.Epoch, s))
+	}
+	return true, errors.Join(append(errs, a.void(ctx))...)
+}
+
+// fits reports whether a salvaged result may be published: it belongs to this
+// life of the app, follows the versions that are current, and lives.
+func (a *attempt) fits(s Salvage) bool {
+	if s.Incarnation != a.task.app.Incarnation || len(s.Tokens) == 0 {
+		return false
+	}
+	for _, state := range a.now.States {
+		if s.Bases[state.Name.Token] != state.Version {
+			return false
+		}
+	}
+	for _, token := range s.Tokens {
+		if time.Until(token.Expires) <= leastMargin {
+			return false
+		}
+	}
+	return true
+}
+
+// due reports whether the group is to be fetched now, salvage or not.
+func (a *attempt) due() bool {
+	if a.task.request != nil || a.task.foreign != nil {
+		return true
+	}
+	for _, state := range a.now.States {
+		if !time.Now().Before(state.Due) {
+			return true
+		}
+	}
+	return false
+}

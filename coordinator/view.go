@@ -1,0 +1,61 @@
+package coordinator
+
+import "time"
+
+// View is what a node knows of one token at one moment. It is immutable: reads
+// share it without a lock.
+type View struct {
+	Name        Name
+	Token       *Token // nil: no value is held
+	State       State
+	Paused      bool   // refreshing of this app or of the cluster is paused
+	Fingerprint string // of the value; empty without one
+	Rendered    []byte // what Config.Render made of this view when it was applied
+}
+
+// Status is the token's state at an instant.
+func (v *View) Status(now time.Time) Status { return v.State.StatusAt(now, v.Paused) }
+
+// Lives returns how long the value may still be served at an instant, where
+// margin is kept for clocks that differ; not positive: it may not.
+func (v *View) Lives(now time.Time, margin time.Duration) time.Duration {
+	if v.Token == nil {
+		return 0
+	}
+	return v.Token.Expires.Sub(now) - margin
+}
+
+// Version of the value held, or of the last one known.
+func (v *View) Version() int64 {
+	if v.Token == nil {
+		return v.State.Version
+	}
+	return v.Token.Version
+}
+
+// Want is what a reader asks of a value.
+type Want struct {
+	Above  int64         // only a version above this
+	MinTTL time.Duration // only a value that lives so long
+	Wait   time.Duration // how long to wait for it; zero: not at all
+}
+
+// NoValueError says why there is no value a reader could be given. It wraps one
+// of ErrTokenPending, ErrNoValidToken, ErrNoNewerToken, ErrReauthorize, ErrBudgetExhausted.
+type NoValueError struct {
+	Err        error
+	View       *View
+	RetryAfter time.Duration // when to ask again
+}
+
+// Error names the token, what is missing, and the token's state.
+func (e *NoValueError) Error() string {
+	text := e.View.Name.String() + ": " + e.Err.Error()
+	if e.View.State.Reason != "" {
+		text += ": " + e.View.State.Reason
+	}
+	return text
+}
+
+// Unwrap returns the sentinel.
+func (e *NoValueError) Unwrap() error { return e.Err }
