@@ -1,0 +1,94 @@
+package store
+
+import "freshet/coordinator"
+
+func tokenFields(w *wire, t *coordinator.Token) {
+	w.secret(1, &t.Value)
+	text(w, 2, &t.Type)
+	text(w, 3, &t.Scope)
+	dict(w, 4, &t.Extra, textValue)
+	integer(w, 5, &t.Version)
+	w.instant(6, &t.Issued)
+	w.instant(7, &t.Expires)
+	integer(w, 8, &t.Epoch)
+	text(w, 9, &t.Traceparent)
+}
+
+func stateFields(w *wire, s *coordinator.State) {
+	integer(w, 1, &s.Incarnation)
+	w.flag(2, &s.Deleted)
+	integer(w, 3, &s.Version)
+	text(w, 4, &s.Status)
+	text(w, 5, &s.Reason)
+	w.instant(6, &s.Issued)
+	w.instant(7, &s.Expires)
+	w.instant(8, &s.Due)
+	integer(w, 9, &s.Failures)
+	w.instant(10, &s.Forced)
+	integer(w, 11, &s.Deaths)
+	part(w, 12, &s.Verdict, verdictFields)
+	integer(w, 13, &s.Epoch)
+	text(w, 14, &s.Attempt)
+	list(w, 15, &s.Outcomes, outcomeFields)
+}
+
+func verdictFields(w *wire, v *coordinator.Verdict) {
+	integer(w, 1, &v.Version)
+	text(w, 2, &v.Answer)
+	w.instant(3, &v.At)
+}
+
+func outcomeFields(w *wire, o *coordinator.Outcome) {
+	text(w, 1, &o.Attempt)
+	integer(w, 2, &o.Epoch)
+	text(w, 3, &o.Result)
+	integer(w, 4, &o.Version)
+	w.instant(5, &o.Began)
+	integer(w, 6, &o.Opened)
+	integer(w, 7, &o.Fetched)
+	text(w, 8, &o.Message)
+}
+
+func intentFields(w *wire, i *coordinator.Intent) {
+	text(w, 1, &i.Attempt)
+	text(w, 2, &i.Previous)
+	integer(w, 3, &i.Epoch)
+	text(w, 4, &i.Node)
+	integer(w, 5, &i.Incarnation)
+	dict(w, 6, &i.Bases, integerValue)
+	integer(w, 7, &i.Timeout)
+	text(w, 8, &i.Reason)
+	w.instant(9, &i.Began)
+	text(w, 10, &i.Traceparent)
+}
+
+func salvageFields(w *wire, s *coordinator.Salvage) {
+	integer(w, 1, &s.Incarnation)
+	integer(w, 2, &s.IntentRevision)
+	dict(w, 3, &s.Bases, integerValue)
+	list(w, 4, &s.Tokens, salvagedFields)
+	w.instant(5, &s.Began)
+}
+
+// salvagedFields are those of a token that is not kept under its own name; its
+// name's numbers leave room for new fields of tokens.
+func salvagedFields(w *wire, t *coordinator.Token) {
+	text(w, 101, &t.Name.App)
+	text(w, 102, &t.Name.Token)
+	tokenFields(w, t)
+}
+
+func requestFields(w *wire, r *coordinator.Request) {
+	integer(w, 1, &r.Above)
+	text(w, 2, &r.Reason)
+	text(w, 3, &r.Code)
+	text(w, 4, &r.Node)
+	w.instant(5, &r.At)
+	text(w, 6, &r.Traceparent)
+}
+
+func budgetFields(w *wire, b *coordinator.Budget) {
+	integer(w, 1, &b.Calls)
+	integer(w, 2, &b.Forced)
+	w.instant(3, &b.Ends)
+}

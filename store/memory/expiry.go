@@ -1,0 +1,118 @@
+package memory
+
+import (
+	"container/heap"
+	"time"
+
+	"freshet/coordinator"
+)
+
+// grace is how long a value is kept after it expired: expiry inside the value
+// is the truth, its removal only cleans up.
+const grace = 15 * time.Minute
+
+// budgetGrace is how long a budget is kept after its window.
+const budgetGrace = 24 * time.Hour
+
+// expiryOf returns when a record is removed by itself, zero for never.
+func expiryOf(record coordinator.Record) time.Time {
+	switch r := record.(type) {
+	case coordinator.Token:
+		return after(r.Expires, grace)
+	case coordinator.Budget:
+		return after(r.Ends, budgetGrace)
+	}
+	return time.Time{}
+}
+
+func after(t time.Time, d time.Duration) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(d)
+}
+
+// expiry removes a key that has not been written since revision mod.
+type expiry struct {
+	at  time.Time
+	key key
+	mod int64
+}
+
+// expiries is a heap, soonest first.
+type expiries []expiry
+
+// Len, Less, Swap, Push and Pop make expiries a heap.Interface.
+func (e expiries) Len() int           { return len(e) }
+func (e expiries) Less(i, j int) bool { return e[i].at.Before(e[j].at) }
+func (e expiries) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
+
+// Push is part of heap.Interface.
+func (e *expiries) Push(x any) { *e = append(*e, x.(expiry)) }
+
+// Pop is part of heap.Interface.
+func (e *expiries) Pop() any {
+	last := (*e)[len(*e)-1]
+	*e = (*e)[:len(*e)-1]
+	return last
+}
+
+func (e *expiries) add(x expiry) { heap.Push(e, x) }
+
+// expireLocked does what the clock has made due. Everybody who takes the mutex
+// to look at keys calls it first.
+func (c *Cluster) expireLocked() {
+	now := time.Now()
+	for i := 0; i < len(c.sessions); {
+		if s := c.sessions[i]; !now.Before(s.ends) {
+			c.endLocked(s)
+			continue
+		}
+		i++
+	}
+	if len(c.expiries) == 0 || now.Before(c.expiries[0].at) {
+		return
+	}
+	c.updateLocked(func(t *tx) {
+		for len(c.expiries) > 0 && !now.Before(c.expiries[0].at) {
+			if x := heap.Pop(&c.expiries).(expiry); c.modLocked(x.key) == x.mod {
+				t.delete(x.key)
+			}
+		}
+	})
+}
+
+// dueLocked returns when expireLocked has something to do next, zero for never.
+func (c *Cluster) dueLocked() time.Time {
+	var due time.Time
+	if len(c.expiries) > 0 {
+		due = c.expiries[0].at
+	}
+	for _, s := range c.sessions {
+		due = earliest(due, s.ends)
+	}
+	return due
+}
+
+// earliest returns the earlier of two instants, where zero means never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}
+
+// sleep returns when changed or done is closed, or at the instant at; zero means never.
+func sleep(done, changed <-chan struct{}, at time.Time) {
+	var alarm <-chan time.Time
+	if !at.IsZero() {
+		timer := time.NewTimer(time.Until(at))
+		defer timer.Stop()
+		alarm = timer.C
+	}
+	select {
+	case <-done:
+	case <-changed:
+	case <-alarm:
+	}
+}

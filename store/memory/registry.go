@@ -1,0 +1,142 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"freshet/coordinator"
+)
+
+// PutApp writes an app with its credentials and states.
+func (s *Store) PutApp(ctx context.Context, ch coordinator.AppChange) error {
+	c := s.cluster
+	_, err := s.write(ctx, OpPutApp, transaction{
+		check: func() error { return c.checkAppChangeLocked(ch) },
+		do: func(t *tx) {
+			t.put(ch.App)
+			t.putCredentials(ch.App)
+			for _, name := range ch.Drop {
+				t.delete(keyOf(coordinator.Token{Name: name}))
+				t.delete(keyOf(coordinator.Request{Name: name}))
+			}
+			t.putAll(ch.States)
+			void := func(app, group string) bool {
+				return app == ch.App.Name && slices.Contains(ch.Void, group)
+			}
+			t.deleteAttempts(void)
+		},
+		mine: func() (int64, bool) {
+			revision, ok := c.writtenLocked(ch.App)
+			return revision, ok && revision > ch.Seen
+		},
+	})
+	return err
+}
+
+// DeleteApp deletes an app and leaves tombstones.
+func (s *Store) DeleteApp(ctx context.Context, ch coordinator.AppChange) error {
+	c := s.cluster
+	name := ch.App.Name
+	_, err := s.write(ctx, OpDeleteApp, transaction{
+		check: func() error { return c.checkAppChangeLocked(ch) },
+		do: func(t *tx) {
+			t.delete(keyOf(coordinator.App{Name: name}))
+			t.delete(keyOf(coordinator.Credentials{App: name}))
+			t.deleteAll(kindToken, func(r coordinator.Record) bool { return r.(coordinator.Token).Name.App == name })
+			t.deleteAll(kindRequest, func(r coordinator.Record) bool { return r.(coordinator.Request).Name.App == name })
+			t.deleteAttempts(func(app, _ string) bool { return app == name })
+			t.putAll(ch.States)
+		},
+		mine: func() (int64, bool) { return c.revision, c.modLocked(keyOf(coordinator.App{Name: name})) == 0 },
+	})
+	return err
+}
+
+// checkAppChangeLocked compares all apps, so that nothing an app was checked
+// against (parents, children, identities) has changed, and the states, so that
+// no version is lost.
+func (c *Cluster) checkAppChangeLocked(ch coordinator.AppChange) error {
+	if c.apps > ch.Seen {
+		return fmt.Errorf("comparing apps with revision %d: %w", ch.Seen, coordinator.ErrConflict)
+	}
+	return c.statesUnchangedLocked(ch.States)
+}
+
+// putCredentials writes an app's credentials if they changed: every attempt
+// compares their revision. A change of credentials always begins a new
+// incarnation, so that within one, none given means those there are. A new
+// incarnation ends the app's intents.
+func (t *tx) putCredentials(a coordinator.App) {
+	fresh := coordinator.Credentials{App: a.Name, Incarnation: a.Incarnation, Fields: a.Credentials}
+	old, found := recordAt[coordinator.Credentials](t.cluster, keyOf(fresh))
+	lives := found && old.Incarnation == fresh.Incarnation
+	if !lives || a.Credentials != nil && !same(old, fresh) {
+		t.put(fresh)
+	}
+	if !lives {
+		t.deleteAll(kindIntent, func(r coordinator.Record) bool { return r.(coordinator.Intent).App == a.Name })
+	}
+}
+
+func (t *tx) putAll(states []coordinator.State) {
+	for _, state := range states {
+		t.put(state)
+	}
+}
+
+// deleteAttempts deletes the intents and salvage of the chosen fetch groups.
+func (t *tx) deleteAttempts(chosen func(app, group string) bool) {
+	t.deleteAll(kindIntent, func(r coordinator.Record) bool {
+		i := r.(coordinator.Intent)
+		return chosen(i.App, i.Group)
+	})
+	t.deleteAll(kindSalvage, func(r coordinator.Record) bool {
+		s := r.(coordinator.Salvage)
+		return chosen(s.App, s.Group)
+	})
+}
+
+// PutClient writes a client.
+func (s *Store) PutClient(ctx context.Context, client coordinator.Client) error {
+	c := s.cluster
+	_, err := s.write(ctx, OpPutClient, transaction{
+		check: func() error { return c.unchangedLocked(client, client.Revision) },
+		do:    func(t *tx) { t.put(client) },
+		mine:  func() (int64, bool) { return c.writtenLocked(client) },
+	})
+	return err
+}
+
+// DeleteClient deletes a client.
+func (s *Store) DeleteClient(ctx context.Context, client coordinator.Client) error {
+	c := s.cluster
+	_, err := s.write(ctx, OpDeleteClient, transaction{
+		check: func() error { return c.existsLocked(client, client.Revision) },
+		do:    func(t *tx) { t.delete(keyOf(client)) },
+		mine:  func() (int64, bool) { return c.revision, c.modLocked(keyOf(client)) == 0 },
+	})
+	return err
+}
+
+// PutPaused pauses or resumes the cluster.
+func (s *Store) PutPaused(ctx context.Context, p *coordinator.Paused) error {
+	_, err := s.write(ctx, OpPutPaused, transaction{do: func(t *tx) {
+		if p == nil {
+			t.delete(keyOf(coordinator.Paused{}))
+			return
+		}
+		t.put(*p)
+	}})
+	return err
+}
+
+// PutAppliedFile records that a file was applied.
+func (s *Store) PutAppliedFile(ctx context.Context, e coordinator.Epoch, f coordinator.AppliedFile) error {
+	_, err := s.write(ctx, OpPutAppliedFile, transaction{
+		epoch: e,
+		fence: true,
+		do:    func(t *tx) { t.put(f) },
+	})
+	return err
+}

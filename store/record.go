@@ -1,0 +1,183 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"freshet/coordinator"
+)
+
+// A record is stored as
+//
+//	format (1 byte) | seal key id (1 byte) | fields
+//
+// Its identity is in the etcd key and its revision is etcd's; neither is
+// repeated. A seal key id of 0 means that the fields are not sealed.
+const (
+	format    = 1 // newest format we read and the one we write
+	formatMin = 1 // oldest format we read
+	unsealed  = 0
+	header    = 2
+)
+
+// ErrUnsupported means that what is kept in etcd, or etcd itself, cannot be
+// used by this build. Trying again does not help.
+var ErrUnsupported = errors.New("this build cannot work with this cluster")
+
+// encode returns the stored form of what fields describes.
+func encode[T any](record T, fields func(*wire, *T)) []byte {
+	w := wire{out: make([]byte, header, 128)}
+	w.out[0], w.out[1] = format, unsealed
+	fields(&w, &record)
+	return w.out
+}
+
+// decode reads the stored form into record. It never panics, whatever value holds.
+func decode[T any](value []byte, record *T, fields func(*wire, *T)) error {
+	switch {
+	case len(value) < header:
+		return errors.New("it is cut short")
+	case value[0] > format:
+		return fmt.Errorf("%w: the record has format %d, and this build reads formats up to %d; upgrade this node",
+			ErrUnsupported, value[0], format)
+	case value[0] < formatMin:
+		return fmt.Errorf("it has the impossible format %d", value[0])
+	case value[1] != unsealed:
+		return fmt.Errorf("%w: the record is sealed with key %d, which this node does not have", ErrUnsupported, value[1])
+	}
+	in, err := parseFields(value[header:])
+	if err != nil {
+		return err
+	}
+	w := wire{reading: true, in: in}
+	fields(&w, record)
+	return w.err
+}
+
+// encodeRecord returns the stored form of any record.
+func encodeRecord(record coordinator.Record) []byte {
+	switch r := record.(type) {
+	case coordinator.App:
+		return encode(r, appFields)
+	case coordinator.Credentials:
+		return encode(r, credentialsFields)
+	case coordinator.State:
+		return encode(r, stateFields)
+	case coordinator.Token:
+		return encode(r, tokenFields)
+	case coordinator.Intent:
+		return encode(r, intentFields)
+	case coordinator.Salvage:
+		return encode(r, salvageFields)
+	case coordinator.Request:
+		return encode(r, requestFields)
+	case coordinator.Budget:
+		return encode(r, budgetFields)
+	case coordinator.Client:
+		return encode(r, clientFields)
+	default:
+		return encodeClusterRecord(record)
+	}
+}
+
+func encodeClusterRecord(record coordinator.Record) []byte {
+	switch r := record.(type) {
+	case coordinator.NodeInfo:
+		return encode(r, nodeFields)
+	case coordinator.Heartbeat:
+		return encode(r, heartbeatFields)
+	case coordinator.Elected:
+		return encode(r, electedFields)
+	case coordinator.Paused:
+		return encode(r, pausedFields)
+	case coordinator.FingerprintKey:
+		return encode(r, fingerprintFields)
+	case coordinator.AppliedFile:
+		return encode(r, appliedFields)
+	}
+	return nil // no other kind of record exists
+}
+
+// decodeRecord completes an identified record with what is stored for it.
+func decodeRecord(record coordinator.Record, value []byte, revision int64) (coordinator.Record, error) {
+	var err error
+	switch r := record.(type) {
+	case coordinator.App:
+		r.Revision, err = revision, decode(value, &r, appFields)
+		return r, err
+	case coordinator.Credentials:
+		r.Revision, err = revision, decode(value, &r, credentialsFields)
+		return r, err
+	case coordinator.State:
+		r.Revision, err = revision, decode(value, &r, stateFields)
+		return r, err
+	case coordinator.Token:
+		r.Revision, err = revision, decode(value, &r, tokenFields)
+		return r, err
+	case coordinator.Intent:
+		r.Revision, err = revision, decode(value, &r, intentFields)
+		return r, err
+	case coordinator.Salvage:
+		r.Revision, err = revision, decode(value, &r, salvageFields)
+		return r, err
+	case coordinator.Request:
+		r.Revision, err = revision, decode(value, &r, requestFields)
+		return r, err
+	case coordinator.Budget:
+		r.Revision, err = revision, decode(value, &r, budgetFields)
+		return r, err
+	case coordinator.Client:
+		r.Revision, err = revision, decode(value, &r, clientFields)
+		return r, err
+	default:
+		return decodeClusterRecord(record, value, revision)
+	}
+}
+
+func decodeClusterRecord(record coordinator.Record, value []byte, revision int64) (coordinator.Record, error) {
+	var err error
+	switch r := record.(type) {
+	case coordinator.NodeInfo:
+		r.Revision, err = revision, decode(value, &r, nodeFields)
+		return r, err
+	case coordinator.Heartbeat:
+		r.Revision, err = revision, decode(value, &r, heartbeatFields)
+		return r, err
+	case coordinator.Elected:
+		r.Revision, err = revision, decode(value, &r, electedFields)
+		return r, err
+	case coordinator.Paused:
+		r.Revision, err = revision, decode(value, &r, pausedFields)
+		return r, err
+	case coordinator.FingerprintKey:
+		r.Revision, err = revision, decode(value, &r, fingerprintFields)
+		return r, err
+	case coordinator.AppliedFile:
+		r.Revision, err = revision, decode(value, &r, appliedFields)
+		return r, err
+	}
+	return nil, fmt.Errorf("%T is no record", record)
+}
+
+// recordOf reads the record of one key as the kind R; false where there is none.
+func recordOf[R coordinator.Record](k keys, kv *mvccpb.KeyValue) (R, bool, error) {
+	var none R
+	if kv == nil {
+		return none, false, nil
+	}
+	record, ok := k.identify(string(kv.Key))
+	if !ok {
+		return none, false, fmt.Errorf("reading %q: it is no record", kv.Key)
+	}
+	record, err := decodeRecord(record, kv.Value, kv.ModRevision)
+	if err != nil {
+		return none, false, fmt.Errorf("reading %q: %w", kv.Key, err)
+	}
+	r, ok := record.(R)
+	if !ok {
+		return none, false, fmt.Errorf("reading %q: it holds %T, want %T", kv.Key, record, none)
+	}
+	return r, true, nil
+}
