@@ -1,0 +1,136 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// attemptTimeout bounds one request to one node, beside the wait that it asks for.
+const attemptTimeout = 15 * time.Second
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 64 << 20
+
+// call is one request, whichever node answers it.
+type call struct {
+	method string
+	path   string
+	query  url.Values
+	body   any           // nil: none
+	wait   time.Duration // asked of the node
+	once   bool          // must not be sent again after a node may have seen it
+}
+
+// do sends a call to one node after another until one answers, and decodes the
+// answer into out unless that is nil.
+func (c *Client) do(ctx context.Context, cl call, out any) error {
+	body, err := encodeBody(cl.body)
+	if err != nil {
+		return err
+	}
+	first := int(c.preferred.Load())
+	for i := range c.addresses {
+		n := (first + i) % len(c.addresses)
+		err = c.attempt(ctx, c.addresses[n], cl, body, out)
+		if err == nil || !c.nextMayAnswer(ctx, cl, err) {
+			c.preferred.Store(int32(n)) //nolint:gosec // an index of a short list
+			return err
+		}
+	}
+	return err
+}
+
+func encodeBody(body any) ([]byte, error) {
+	if body == nil {
+		return nil, nil
+	}
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the request: %w", err)
+	}
+	return encoded, nil
+}
+
+// nextMayAnswer reports whether another node may be asked after err.
+func (c *Client) nextMayAnswer(ctx context.Context, cl call, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p.Code == CodeDraining || p.Code == CodeNotSynced
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true // nobody has seen the request
+	}
+	return !cl.once
+}
+
+// attempt sends a call to one node.
+func (c *Client) attempt(ctx context.Context, address string, cl call, body []byte, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, cl.wait+attemptTimeout)
+	defer cancel()
+	req, err := c.request(ctx, address, cl, body)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("asking %s: %w", address, unwrapURL(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", address, err)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return problemFrom(resp, data)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("the answer of %s is not what this API answers (status %d, %d bytes)", address, resp.StatusCode, len(data))
+	}
+	return nil
+}
+
+func (c *Client) request(ctx context.Context, address string, cl call, body []byte) (*http.Request, error) {
+	target := address + cl.path
+	if len(cl.query) > 0 {
+		target += "?" + cl.query.Encode()
+	}
+	var reader io.Reader
+	if body != nil {
+		reader = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, cl.method, target, reader)
+	if err != nil {
+		return nil, fmt.Errorf("building the request: %w", err)
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "freshet-client")
+	if *c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+*c.key)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, nil
+}
+
+// unwrapURL drops the method and URL that net/http puts before an error, which
+// repeat what the caller knows.
+func unwrapURL(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
+	}
+	return err
+}

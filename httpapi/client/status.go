@@ -1,0 +1,60 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// Status is the cluster as one node sees it. Seconds are fractions where that says more.
+type Status struct {
+	Node                   string         `json:"node"`      // that answers
+	Refresher              string         `json:"refresher"` // empty: there is none
+	Epoch                  int64          `json:"epoch"`
+	Nodes                  int            `json:"nodes"`
+	Apps                   int            `json:"apps"`
+	Tokens                 int            `json:"tokens"`
+	States                 map[string]int `json:"states"` // :: state → tokens in it
+	Paused                 bool           `json:"paused"`
+	Revision               int64          `json:"revision"`                 // this node has applied
+	OutageToleranceSeconds *float64       `json:"outage_tolerance_seconds"` // until the first token would die if refreshing stopped now; null: none lives
+	WatchAgeSeconds        float64        `json:"watch_age_seconds"`        // since this node heard from the store
+	SkewSeconds            float64        `json:"skew_seconds"`             // the refresher's clock is ahead of this node's by so much
+	Synced                 bool           `json:"synced"`
+	Stale                  bool           `json:"stale"`
+	Draining               bool           `json:"draining"`
+	Build                  string         `json:"build,omitempty"`
+}
+
+// Node is one member of the cluster.
+type Node struct {
+	Name      string    `json:"name"`
+	Instance  string    `json:"instance"` // unique for each process
+	Address   string    `json:"address"`
+	Build     string    `json:"build"`
+	Refresher bool      `json:"refresher"` // it is the refresher now
+	Campaigns bool      `json:"campaigns"` // it may become the refresher
+	StartedAt time.Time `json:"started_at"`
+	Applied   int64     `json:"applied"` // revision it has reached
+	SchemaMin int       `json:"schema_min"`
+	SchemaMax int       `json:"schema_max"`
+}
+
+// NodeList is the nodes there are.
+type NodeList struct {
+	Nodes []Node `json:"nodes"`
+}
+
+// Status returns the cluster as one node sees it.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var status Status
+	err := c.do(ctx, call{method: http.MethodGet, path: "/v1/status"}, &status)
+	return status, err
+}
+
+// Nodes returns the nodes there are, sorted by name.
+func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
+	var list NodeList
+	err := c.do(ctx, call{method: http.MethodGet, path: "/v1/nodes"}, &list)
+	return list.Nodes, err
+}

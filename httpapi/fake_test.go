@@ -1,0 +1,403 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"freshet/coordinator"
+	"freshet/httpapi/client"
+)
+
+// fakeNode is a Node whose answers a test sets. Its fields are set before it
+// serves, or under mu.
+type fakeNode struct {
+	mu      sync.Mutex
+	changed chan struct{} // closed by publish and drain
+	views   map[coordinator.Name]*coordinator.View
+	apps    map[string]coordinator.App
+	people  map[string]coordinator.Client // :: key → client
+	health  coordinator.Health
+	status  coordinator.ClusterStatus
+	nodes   []coordinator.NodeInfo
+
+	readErr   error                      // of Read, for a name that exists
+	err       error                      // of everything that writes
+	refusals  map[coordinator.Name]error // of Refresh, by token
+	hangs     bool                       // Remove waits for the end of its context
+	report    coordinator.Report
+	calls     []string                  // what was asked of it
+	refreshed []coordinator.RefreshCall // calls of Refresh
+	reported  []coordinator.ReportCall  // calls of Report
+	applied   []coordinator.App         // calls of Apply and Preview
+	waiting   int                       // reads that wait now
+}
+
+func newFake() *fakeNode {
+	return &fakeNode{
+		changed: make(chan struct{}),
+		views:   map[coordinator.Name]*coordinator.View{},
+		apps:    map[string]coordinator.App{},
+		people:  map[string]coordinator.Client{},
+		health:  coordinator.Health{Synced: true, Age: 1500 * time.Millisecond},
+	}
+}
+
+const rootKey = "root-key"
+
+// root may do everything.
+func (f *fakeNode) root() *fakeNode {
+	can := map[coordinator.Verb][]string{}
+	for _, verb := range coordinator.Verbs() {
+		can[verb] = []string{"**"}
+	}
+	f.people[rootKey] = coordinator.Client{Name: "root", Can: can}
+	return f
+}
+
+func (f *fakeNode) person(key string, can map[coordinator.Verb][]string) {
+	f.people[key] = coordinator.Client{Name: "client-of-" + key, Can: can}
+}
+
+// token is a view of a living value.
+func token(name string, version int64, value string) *coordinator.View {
+	n, err := coordinator.ParseName(name)
+	if err != nil {
+		panic(err)
+	}
+	issued := time.Now().Add(-time.Minute)
+	expires := issued.Add(2 * time.Hour)
+	v := &coordinator.View{
+		Name: n,
+		Token: &coordinator.Token{
+			Name: n, Value: coordinator.NewSecret(value), Type: "Bearer", Scope: "a b",
+			Version: version, Issued: issued, Expires: expires, Revision: 40 + version,
+		},
+		State: coordinator.State{
+			Name: n, Version: version, Status: coordinator.StatusFresh, Issued: issued, Expires: expires, Due: expires.Add(-time.Hour),
+		},
+		Fingerprint: "f00d",
+	}
+	v.Rendered = Render(v)
+	return v
+}
+
+func (f *fakeNode) hold(views ...*coordinator.View) *fakeNode {
+	for _, v := range views {
+		f.views[v.Name] = v
+	}
+	return f
+}
+
+// publish shows a view and wakes those who wait.
+func (f *fakeNode) publish(v *coordinator.View) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.views[v.Name] = v
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+func (f *fakeNode) drain() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.health.Draining = true
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+func (f *fakeNode) note(call string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, call)
+	return f.err
+}
+
+func (f *fakeNode) Read(ctx context.Context, name coordinator.Name, w coordinator.Want) (*coordinator.View, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.Wait)
+	defer cancel()
+	for {
+		v, changed, err := f.look(name, w)
+		if err == nil || w.Wait <= 0 {
+			return v, err
+		}
+		f.count(1)
+		select {
+		case <-changed:
+			f.count(-1)
+			if f.Health().Draining {
+				return v, err
+			}
+		case <-ctx.Done():
+			f.count(-1)
+			return v, err
+		}
+	}
+}
+
+func (f *fakeNode) count(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waiting += n
+}
+
+func (f *fakeNode) look(name coordinator.Name, w coordinator.Want) (v *coordinator.View, changed <-chan struct{}, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, ok := f.views[name]
+	switch {
+	case !ok:
+		return nil, f.changed, coordinator.ErrUnknownToken
+	case f.readErr != nil:
+		return nil, f.changed, f.readErr
+	case v.Token == nil:
+		return v, f.changed, &coordinator.NoValueError{Err: coordinator.ErrTokenPending, View: v, RetryAfter: 1200 * time.Millisecond}
+	case v.Version() <= w.Above, v.Lives(time.Now(), 0) < w.MinTTL:
+		return v, f.changed, &coordinator.NoValueError{Err: coordinator.ErrNoNewerToken, View: v, RetryAfter: 3 * time.Second}
+	}
+	return v, f.changed, nil
+}
+
+func (f *fakeNode) View(name coordinator.Name) (*coordinator.View, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, ok := f.views[name]
+	return v, ok
+}
+
+func (f *fakeNode) Views() []*coordinator.View {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.SortedFunc(maps.Values(f.views), func(a, b *coordinator.View) int {
+		return strings.Compare(a.Name.String(), b.Name.String())
+	})
+}
+
+func (f *fakeNode) Refresh(ctx context.Context, name coordinator.Name, c coordinator.RefreshCall) (*coordinator.View, error) {
+	if err := f.note("refresh " + name.String()); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	f.refreshed = append(f.refreshed, c)
+	refusal := f.refusals[name]
+	f.mu.Unlock()
+	if refusal != nil {
+		return nil, refusal
+	}
+	v, err := f.Read(ctx, name, coordinator.Want{Above: c.Above, Wait: c.Wait})
+	if c.Wait == 0 && v != nil {
+		return v, nil
+	}
+	return v, err
+}
+
+func (f *fakeNode) Report(_ context.Context, name coordinator.Name, r coordinator.ReportCall) (coordinator.Report, error) {
+	if err := f.note("report " + name.String()); err != nil {
+		return coordinator.Report{}, err
+	}
+	v, _ := f.View(name)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reported = append(f.reported, r)
+	report := f.report
+	report.View = v
+	return report, nil
+}
+
+func (f *fakeNode) Apps() []coordinator.App {
+	return slices.SortedFunc(maps.Values(f.apps), func(a, b coordinator.App) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func (f *fakeNode) App(name string) (coordinator.App, bool) {
+	app, ok := f.apps[name]
+	app.Credentials = nil
+	return app, ok
+}
+
+func (f *fakeNode) Effective(name string) (coordinator.App, error) {
+	return f.apps[name].Inherit(f.apps[f.apps[name].Parent]).WithDefaults(), nil
+}
+
+func (f *fakeNode) Apply(_ context.Context, app coordinator.App) (coordinator.Applied, error) {
+	if err := f.note("apply " + app.Name); err != nil {
+		return coordinator.Applied{}, err
+	}
+	f.applied = append(f.applied, app)
+	_, exists := f.apps[app.Name]
+	f.apps[app.Name] = app
+	if exists {
+		return coordinator.Applied{App: app.WithDefaults(), Change: coordinator.ChangeUpdated}, nil
+	}
+	return coordinator.Applied{App: app.WithDefaults(), Change: coordinator.ChangeCreated}, nil
+}
+
+func (f *fakeNode) Preview(app coordinator.App) (coordinator.Applied, error) {
+	f.applied = append(f.applied, app)
+	return coordinator.Applied{App: app.WithDefaults(), Change: coordinator.ChangeCreated}, f.err
+}
+
+func (f *fakeNode) Remove(ctx context.Context, app string) error {
+	if f.hangs {
+		<-ctx.Done()
+		return fmt.Errorf("deleting: %w", ctx.Err())
+	}
+	return f.note("remove " + app)
+}
+
+func (f *fakeNode) PauseApp(_ context.Context, app string, paused bool) error {
+	return f.note("pause " + app + onOff(paused))
+}
+
+func (f *fakeNode) PauseCluster(_ context.Context, by string, paused bool) error {
+	return f.note("pause cluster by " + by + onOff(paused))
+}
+
+func onOff(on bool) string {
+	if on {
+		return " on"
+	}
+	return " off"
+}
+
+func (f *fakeNode) Authenticate(key coordinator.Secret) (coordinator.Client, bool) {
+	c, ok := f.people[key.Reveal()]
+	return c, ok
+}
+
+func (f *fakeNode) Clients() []coordinator.Client {
+	return slices.SortedFunc(maps.Values(f.people), func(a, b coordinator.Client) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func (f *fakeNode) AddClient(_ context.Context, c coordinator.Client) error {
+	f.people["digest of "+c.Name] = c
+	return f.note("add client " + c.Name)
+}
+
+func (f *fakeNode) RemoveClient(_ context.Context, name string) error {
+	return f.note("remove client " + name)
+}
+
+func (f *fakeNode) Margin() time.Duration             { return time.Second }
+func (f *fakeNode) Name() string                      { return "n1" }
+func (f *fakeNode) Status() coordinator.ClusterStatus { return f.status }
+func (f *fakeNode) Nodes() []coordinator.NodeInfo     { return f.nodes }
+
+func (f *fakeNode) Health() coordinator.Health {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.health
+}
+
+// newAPI builds an API whose log the test can read.
+func newAPI(t testing.TB, node Node) (*API, *logBuffer) {
+	t.Helper()
+	logged := &logBuffer{}
+	a, err := New(Config{
+		Node: node, Build: "test",
+		Logger: slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, logged
+}
+
+type logBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// ask is one request of a test.
+type ask struct {
+	method, target string
+	key            string // empty: the root's; "-": none
+	body           string
+	header         http.Header
+}
+
+// do serves one request without a socket.
+func do(t testing.TB, h http.Handler, q ask) *httptest.ResponseRecorder {
+	t.Helper()
+	var body io.Reader
+	if q.body != "" {
+		body = strings.NewReader(q.body)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), q.method, q.target, body)
+	maps.Copy(r.Header, q.header)
+	switch q.key {
+	case "-":
+	case "":
+		r.Header.Set("Authorization", "Bearer "+rootKey)
+	default:
+		r.Header.Set("Authorization", "Bearer "+q.key)
+	}
+	if q.body != "" && r.Header.Get("Content-Type") == "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func get(t testing.TB, h http.Handler, target string) *httptest.ResponseRecorder {
+	t.Helper()
+	return do(t, h, ask{method: http.MethodGet, target: target})
+}
+
+// problemIn reads a problem document and checks its form.
+func problemIn(t testing.TB, w *httptest.ResponseRecorder) client.Problem {
+	t.Helper()
+	if got := w.Header().Get("Content-Type"); got != "application/problem+json" {
+		t.Errorf("content type %q, want application/problem+json (status %d, body %s)", got, w.Code, w.Body)
+	}
+	var p client.Problem
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+		t.Fatalf("reading the problem: %v", err)
+	}
+	if p.Status != w.Code || p.Title == "" || p.Type != "urn:freshet:problem:"+p.Code {
+		t.Errorf("a problem of status %d says %+v", w.Code, p)
+	}
+	return p
+}
+
+// refused checks status and code of a refusal.
+func refused(t testing.TB, w *httptest.ResponseRecorder, status int, code string) client.Problem {
+	t.Helper()
+	p := problemIn(t, w)
+	if w.Code != status || p.Code != code {
+		t.Errorf("got status %d code %q (%s), want %d %q", w.Code, p.Code, p.Detail, status, code)
+	}
+	return p
+}
+
+// decode reads a JSON answer.
+func decode[T any](t testing.TB, w *httptest.ResponseRecorder) T {
+	t.Helper()
+	var out T
+	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
+		t.Fatalf("status %d, body %s: %v", w.Code, w.Body, err)
+	}
+	return out
+}

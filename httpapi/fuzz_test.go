@@ -1,0 +1,58 @@
+package httpapi
+
+import (
+	"errors"
+	"testing"
+
+	"freshet/coordinator"
+	"freshet/httpapi/client"
+)
+
+func FuzzQuery(f *testing.F) {
+	for _, seed := range []string{"", "after=7", "after=7&after=8", "wait=30s&min_ttl=5m", "a=%zz", "after=1;b=2", "%61fter=1", "after"} {
+		f.Add(seed)
+	}
+	a, err := New(Config{Node: newFake()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		q, err := parseQuery(raw, []string{"after", "wait", "min_ttl"})
+		if err == nil {
+			var w coordinator.Want
+			if w, err = a.want(q); err == nil && (w.Above < 0 || w.MinTTL < 0 || w.Wait < 0 || w.Wait > DefaultMaxWait) {
+				t.Errorf("%q is read as %+v", raw, w)
+			}
+		}
+		if err != nil && !errors.Is(err, coordinator.ErrInvalid) {
+			t.Errorf("%q: %v is not a mistake of the caller", raw, err)
+		}
+	})
+}
+
+func FuzzAppBody(f *testing.F) {
+	for _, seed := range []string{shopBody, `{}`, `{"tokens":{"a":{"window":"30m"}}}`, `{"refresh":{"window":"33%"},"refresh":{}}`, `[`, `{"a":[[[[`, `{"paused":1}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var body client.App
+		err := decodeStrict(data, &body)
+		if err == nil {
+			var app coordinator.App
+			if app, err = AppFromWire("shop", body); err == nil {
+				checkReadBack(t, app)
+			}
+		}
+		if err != nil && !errors.Is(err, coordinator.ErrInvalid) {
+			t.Errorf("%q: %v is not a mistake of the caller", data, err)
+		}
+	})
+}
+
+// checkReadBack checks that what is shown of an app could be applied again.
+func checkReadBack(t *testing.T, app coordinator.App) {
+	t.Helper()
+	if _, err := AppFromWire(app.Name, wireApp(app)); err != nil {
+		t.Errorf("%+v cannot be read back: %v", app, err)
+	}
+}

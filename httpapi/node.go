@@ -1,0 +1,58 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"freshet/coordinator"
+)
+
+// Node is what an API serves: *coordinator.Node, or a stand-in of a test.
+type Node interface {
+	Tokens
+	Apps
+	Clients
+	Cluster
+}
+
+var _ Node = (*coordinator.Node)(nil)
+
+// Tokens reads values and asks for newer ones.
+type Tokens interface {
+	// Read must take no lock that a writer holds when nothing is waited for.
+	Read(ctx context.Context, name coordinator.Name, w coordinator.Want) (*coordinator.View, error)
+	View(name coordinator.Name) (*coordinator.View, bool)
+	Views() []*coordinator.View // sorted by name
+	Refresh(ctx context.Context, name coordinator.Name, c coordinator.RefreshCall) (*coordinator.View, error)
+	Report(ctx context.Context, name coordinator.Name, r coordinator.ReportCall) (coordinator.Report, error)
+}
+
+// Apps administers apps.
+type Apps interface {
+	Apps() []coordinator.App // sorted by name, as applied
+	App(name string) (coordinator.App, bool)
+	Effective(name string) (coordinator.App, error)
+	Apply(ctx context.Context, app coordinator.App) (coordinator.Applied, error)
+	Preview(app coordinator.App) (coordinator.Applied, error)
+	Remove(ctx context.Context, app string) error
+	PauseApp(ctx context.Context, app string, paused bool) error
+}
+
+// Clients knows who may call.
+type Clients interface {
+	// Authenticate does the same work whatever the key.
+	Authenticate(key coordinator.Secret) (coordinator.Client, bool)
+	Clients() []coordinator.Client
+	AddClient(ctx context.Context, c coordinator.Client) error
+	RemoveClient(ctx context.Context, name string) error
+}
+
+// Cluster tells how the node and the cluster are.
+type Cluster interface {
+	Name() string
+	Status() coordinator.ClusterStatus
+	Nodes() []coordinator.NodeInfo // sorted by name
+	Health() coordinator.Health
+	Margin() time.Duration // kept of a value's life for clocks that differ
+	PauseCluster(ctx context.Context, by string, paused bool) error
+}
