@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"golang.org/x/sync/errgroup"
+
+	"freshet/coordinator"
+	"freshet/httpapi"
+)
+
+// machine is a node with everything around it, ready to live.
+type machine struct {
+	config    config
+	node      *coordinator.Node
+	api       *httpapi.API
+	listeners listeners
+	log       *slog.Logger
+}
+
+// run serves until ctx ends and the node has handed over what it held. The
+// listeners are the first to open and the last to close: before the node knows
+// the cluster they say "not ready", and while it drains they still read.
+func (m machine) run(ctx context.Context, beside ...func(context.Context, machine) error) error {
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorking()
+
+	g, living := errgroup.WithContext(ctx)
+	g.Go(func() error { return m.serveAPI(serving) })
+	g.Go(func() error { return m.serveOps(serving) })
+	g.Go(func() error {
+		defer stopServing()
+		return m.node.Run(working)
+	})
+	g.Go(func() error {
+		<-living.Done()
+		m.drain(ctx)
+		stopWorking()
+		return nil
+	})
+	for _, part := range beside {
+		g.Go(func() error { return part(living, m) })
+	}
+	m.log.InfoContext(ctx, "listening", "api", m.listeners.api.Addr().String(), "ops", m.listeners.ops.Addr().String(), "build", buildVersion())
+	err := explainName(m.config.Node, g.Wait())
+	m.log.InfoContext(ctx, "stopped")
+	return err
+}
+
+func (m machine) serveAPI(ctx context.Context) error {
+	s, err := m.apiServer() //nolint:contextcheck // handlers have the context of each request
+	if err != nil {
+		return err
+	}
+	return serveHTTP(ctx, s, m.listeners.api)
+}
+
+// apiServer is the API with the bounds of its connections, and TLS where it has a certificate.
+func (m machine) apiServer() (*http.Server, error) {
+	s := httpapi.Server(m.config.Listen.API, m.api.Handler(), 0, m.log)
+	tls, err := m.config.Listen.TLS.server()
+	if err != nil {
+		return nil, err
+	}
+	s.TLSConfig = tls
+	return s, nil
+}
+
+func (m machine) serveOps(ctx context.Context) error {
+	return serveHTTP(ctx, m.opsServer(), m.listeners.ops) //nolint:contextcheck // handlers have the context of each request
+}
+
+func (m machine) opsServer() *http.Server {
+	return httpapi.Server(m.config.Listen.Ops, m.api.OpsHandler(), 0, m.log)
+}
+
+// drain makes load balancers look elsewhere and ends every wait.
+func (m machine) drain(ctx context.Context) {
+	m.log.InfoContext(ctx, "stopping: finishing what is under way; a second signal ends at once")
+	m.node.Drain()
+}
+
+// explainName says what to do where another node has our name.
+func explainName(name string, err error) error {
+	if !errors.Is(err, coordinator.ErrNameTaken) {
+		return err
+	}
+	return &codedError{code: exitNameTaken, err: errors.New(
+		"another live node is named \"" + name + "\": give each node a name of its own with node:, --node or FRESHET_NODE")}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"freshet/coordinator"
+	"freshet/httpapi/client"
+)
+
+// state writes a token's state in the colour of its urgency.
+func (t *terminal) state(state string) string {
+	switch coordinator.Status(state) {
+	case coordinator.StatusFresh:
+		return t.paint(green, state)
+	case coordinator.StatusPending, coordinator.StatusDue, coordinator.StatusThrottled, coordinator.StatusPaused:
+		return t.paint(yellow, state)
+	case coordinator.StatusFailing, coordinator.StatusExpired, coordinator.StatusBlocked,
+		coordinator.StatusUncertain, coordinator.StatusReauthorize:
+		return t.paint(red, state)
+	}
+	return state
+}
+
+// problemsOf says in one sentence each what is wrong and what to do.
+func problemsOf(all overview) []string {
+	var problems []string
+	s := all.Status
+	if !refreshes(all) {
+		problems = append(problems, "no node refreshes: wait for an election, or start one whose configuration does not say \"refresher: false\"")
+	}
+	if s.Stale {
+		problems = append(problems, fmt.Sprintf("%s has heard nothing from etcd for %s: check etcd and the network between", s.Node, roughly(seconds(s.WatchAgeSeconds))))
+	}
+	if s.SkewSeconds > 2 {
+		problems = append(problems, fmt.Sprintf("the clock of %s is %.1f s behind the refresher's: check NTP", s.Node, s.SkewSeconds))
+	}
+	if s.Paused {
+		problems = append(problems, "refreshing is paused for the whole cluster")
+	}
+	for _, state := range all.States {
+		if advice := adviceFor(state); advice != "" {
+			problems = append(problems, state.Name()+" is "+state.State+": "+advice)
+		}
+	}
+	return problems
+}
+
+// refreshes reports whether some node is the refresher, as far as we may see nodes.
+func refreshes(all overview) bool {
+	if all.Status.Refresher == "" || len(all.Nodes) == 0 {
+		return all.Status.Refresher != ""
+	}
+	return slices.ContainsFunc(all.Nodes, func(n client.Node) bool { return n.Refresher })
+}
+
+// adviceFor says what to do about a token; nothing where nothing is wrong.
+func adviceFor(s client.State) string {
+	reason := firstSet(s.Reason, "the node's log says more")
+	switch coordinator.Status(s.State) {
+	case coordinator.StatusFailing:
+		return fmt.Sprintf("%s; it is tried again %s", reason, short(s.DueAt))
+	case coordinator.StatusExpired:
+		return fmt.Sprintf("%s; it has no valid value until a refresh works, next try %s", reason, short(s.DueAt))
+	case coordinator.StatusBlocked:
+		return reason + "; correct the app or the platform's settings, then freshet refresh " + s.Name()
+	case coordinator.StatusThrottled:
+		return fmt.Sprintf("%s; wait, or raise its budget; next try %s", reason, short(s.DueAt))
+	case coordinator.StatusUncertain:
+		return reason + "; a rotated credential may be lost, look at the platform before you refresh it"
+	case coordinator.StatusReauthorize:
+		return reason + "; somebody must authorise the app again"
+	case coordinator.StatusPending:
+		if s.Failures > 0 {
+			return reason
+		}
+	case coordinator.StatusPaused:
+		return "it is not refreshed; freshet apps resume " + s.App
+	case coordinator.StatusFresh, coordinator.StatusDue:
+	}
+	return ""
+}

@@ -1,0 +1,19 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+
+	"freshet/coordinator"
+	"freshet/coordinator/provider/wechat"
+)
+
+// checkingProviders are providers that only look at settings and call nobody.
+func checkingProviders() map[string]coordinator.Provider { return newProviders(nil, nil) }
+
+// newProviders builds every provider there is, by its name in configurations.
+func newProviders(transport http.RoundTripper, log *slog.Logger) map[string]coordinator.Provider {
+	return map[string]coordinator.Provider{
+		"wechat": wechat.New(wechat.Config{Transport: transport, Logger: log}),
+	}
+}
