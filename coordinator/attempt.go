@@ -14,6 +14,7 @@ type Intent struct {
 	Node        string
 	Incarnation int64
 	Bases       map[string]int64 // :: token → version held when it was opened
+	Generation  int64            // of the grant when it was opened; 0: it spends none
 	Timeout     time.Duration    // of the call; a takeover waits this and a margin
 	Reason      Reason
 	Began       time.Time
@@ -30,6 +31,9 @@ const (
 	ReasonRefresh Reason = "refresh" // somebody asked for a newer version
 	ReasonForce   Reason = "force"   // somebody asked for a newer version whatever the platform thinks of the old one
 	ReasonReport  Reason = "report"  // somebody saw the platform refuse the value
+
+	// ReasonLastChance presents a refresh token that may have been used already.
+	ReasonLastChance Reason = "last_chance"
 )
 
 // Salvage is a result whose owner could not publish it any more. It is written once.
@@ -40,6 +44,8 @@ type Salvage struct {
 	Incarnation    int64
 	IntentRevision int64            // of the intent the result was fetched under: orders salvage
 	Bases          map[string]int64 // :: token → version the result was to follow
+	Generation     int64            // of the grant it was made with
+	Refresh        Secret           // the refresh token it yielded; zero: none
 	Tokens         []Token          // Version unset
 	Began          time.Time
 	Revision       int64

@@ -29,7 +29,7 @@ type Provider interface {
 	// Fetch asks the upstream once, never twice: no retry, no redirect, no
 	// other host after a request that may have been delivered. It returns by
 	// the deadline of ctx. Errors are *UpstreamError.
-	Fetch(ctx context.Context, call Call) (Grant, error)
+	Fetch(ctx context.Context, call Call) (Yield, error)
 }
 
 // Prober is a Provider whose platform has a cheap call that tells whether a value lives.
@@ -50,6 +50,7 @@ type Group struct {
 	MinInterval time.Duration // between two calls
 	ForceEvery  time.Duration // between two forced calls
 	Exclusive   bool          // a new value kills the old one, whoever fetched it
+	Rotation    Rotation      // of the refresh token the call spends; zero: it spends none
 	Budget      Limit         // of all calls
 	ForceBudget Limit         // of forced calls
 }
@@ -67,11 +68,16 @@ type Call struct {
 	Group  Group
 	Tokens map[string]Secret // :: token → value, of Group.Needs; for a probe, of the group itself
 	Force  bool              // the value held is dead: the platform shall make a new one
+
+	// Refresh is the refresh token to present, where Group.Rotation says that
+	// the call spends one. It is in no field of App.Credentials.
+	Refresh Secret
 }
 
-// Grant is what a Fetch yields.
-type Grant struct {
-	Values map[string]Value // :: token → value, for each of Group.Tokens
+// Yield is what a Fetch yields.
+type Yield struct {
+	Values  map[string]Value // :: token → value, for each of Group.Tokens
+	Refresh Secret           // the refresh token to present next; zero: the one presented stays
 }
 
 // Value is one fetched value. It expires Lifetime after the instant before the call.

@@ -56,13 +56,13 @@ func (a *attempt) run(root, ctx context.Context) (err error) {
 		return err
 	}
 	if a.spent != nil {
-		return a.settle(saving, Grant{}, a.spent)
+		return a.settle(saving, Yield{}, a.spent)
 	}
-	grant, err := a.fetch(ctx)
+	yield, err := a.fetch(ctx)
 	if errors.Is(err, errNotCalled) {
 		return a.void(saving)
 	}
-	return a.settle(saving, grant, err)
+	return a.settle(saving, yield, err)
 }
 
 // trace begins the one trace of this refresh, linked to the request that asked for it.
@@ -165,22 +165,22 @@ func (a *attempt) query() Query {
 var errNotCalled = errors.New("the upstream was not called")
 
 // fetch makes the one call of this attempt, unless leadership or time is up.
-func (a *attempt) fetch(ctx context.Context) (grant Grant, err error) {
+func (a *attempt) fetch(ctx context.Context) (yield Yield, err error) {
 	ctx, span := a.node.tracer.Start(ctx, "fetch", slog.Group("freshet", slog.Bool("forced", a.forced)))
 	defer func() { span.End(err) }()
 	call := Call{App: a.task.app, Group: a.task.group, Tokens: a.needs(), Force: a.forced}
 	reading, cancel := context.WithDeadline(context.WithoutCancel(ctx), a.deadline())
 	defer cancel()
 	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) {
-		return Grant{}, errNotCalled
+		return Yield{}, errNotCalled
 	}
 	a.asked = time.Now()
-	grant, err = a.node.providers[a.task.app.Provider].Fetch(reading, call)
+	yield, err = a.node.providers[a.task.app.Provider].Fetch(reading, call)
 	a.fetched = time.Since(a.began)
 	if err == nil {
-		err = complete(grant, a.task.group)
+		err = complete(yield, a.task.group)
 	}
-	return grant, err
+	return yield, err
 }
 
 // needs returns the values the call is made with.
@@ -194,10 +194,10 @@ func (a *attempt) needs() map[string]Secret {
 	return values
 }
 
-// complete checks that a grant holds a value with a life for every token of the group.
-func complete(grant Grant, group Group) error {
+// complete checks that a yield holds a value with a life for every token of the group.
+func complete(yield Yield, group Group) error {
 	for _, token := range group.Tokens {
-		value, ok := grant.Values[token]
+		value, ok := yield.Values[token]
 		if !ok || value.Value.IsZero() || value.Lifetime <= 0 {
 			return &UpstreamError{
 				Class: ClassRetry, Code: "incomplete", Reason: "bad_answer", Ambiguous: true,

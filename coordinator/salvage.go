@@ -9,13 +9,13 @@ import (
 
 // salvage saves a result that another leadership's takeover keeps us from
 // publishing. Whoever leads finds it before the next call.
-func (a *attempt) salvage(ctx context.Context, grant Grant) error {
+func (a *attempt) salvage(ctx context.Context, yield Yield) error {
 	s := Salvage{
 		App: a.task.app.Name, Group: a.task.group.Name, Attempt: a.intent.Attempt, Incarnation: a.task.app.Incarnation,
 		IntentRevision: a.intent.Revision, Bases: a.intent.Bases, Began: a.began,
 	}
 	for _, token := range a.task.group.Tokens {
-		value := grant.Values[token]
+		value := yield.Values[token]
 		s.Tokens = append(s.Tokens, Token{
 			Name: Name{App: a.task.app.Name, Token: token}, Value: value.Value, Type: value.Type, Scope: value.Scope, Extra: value.Extra,
 			Issued: a.asked, Expires: a.asked.Add(value.Lifetime), Epoch: a.held.Epoch, Traceparent: a.intent.Traceparent,
@@ -37,14 +37,14 @@ func (a *attempt) useSalvage(ctx context.Context) (done bool, err error) {
 			continue
 		}
 		a.asked = s.Tokens[0].Issued
-		grant := Grant{Values: map[string]Value{}}
+		yield := Yield{Values: map[string]Value{}}
 		for _, token := range s.Tokens {
-			grant.Values[token.Name.Token] = Value{
+			yield.Values[token.Name.Token] = Value{
 				Value: token.Value, Lifetime: token.Expires.Sub(token.Issued), Type: token.Type, Scope: token.Scope, Extra: token.Extra,
 			}
 		}
 		a.forced = false
-		return true, a.settle(ctx, grant, nil)
+		return true, a.settle(ctx, yield, nil)
 	}
 	if a.due() {
 		return false, nil

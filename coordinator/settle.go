@@ -13,11 +13,11 @@ import (
 // settle ends the attempt with what the upstream said, however long the store
 // takes to take it. A refused transaction is never guessed about: everything is
 // read again, and what is found decides.
-func (a *attempt) settle(ctx context.Context, grant Grant, failure error) (err error) {
+func (a *attempt) settle(ctx context.Context, yield Yield, failure error) (err error) {
 	ctx, span := a.node.tracer.Start(ctx, "publish")
 	defer func() { span.End(err) }()
 	for {
-		p := a.publication(grant, failure)
+		p := a.publication(yield, failure)
 		a.committed, err = a.node.store.Publish(ctx, p)
 		if err == nil {
 			a.tell(ctx, p, failure)
@@ -27,7 +27,7 @@ func (a *attempt) settle(ctx context.Context, grant Grant, failure error) (err e
 			a.log.ErrorContext(ctx, "a result could not be saved", "attempt", a.intent.Attempt, "err", err)
 			return fmt.Errorf("publishing: %w", err)
 		}
-		ended, err := a.settleRefused(ctx, grant, failure)
+		ended, err := a.settleRefused(ctx, yield, failure)
 		if ended || err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func (a *attempt) settle(ctx context.Context, grant Grant, failure error) (err e
 
 // settleRefused decides what becomes of a refused publication; ended means that
 // nothing is left to do.
-func (a *attempt) settleRefused(ctx context.Context, grant Grant, failure error) (ended bool, err error) {
+func (a *attempt) settleRefused(ctx context.Context, yield Yield, failure error) (ended bool, err error) {
 	a.now, err = a.node.store.Read(ctx, a.query())
 	if err != nil {
 		return true, fmt.Errorf("reading why a publication was refused: %w", err)
@@ -60,7 +60,7 @@ func (a *attempt) settleRefused(ctx context.Context, grant Grant, failure error)
 	case failure != nil:
 		return true, a.deposed()
 	}
-	return true, errors.Join(a.salvage(ctx, grant), a.deposed())
+	return true, errors.Join(a.salvage(ctx, yield), a.deposed())
 }
 
 // deposed returns ErrFenced if leadership is gone.
@@ -98,7 +98,7 @@ func (s Situation) incarnation(lineage []Ancestor) error {
 }
 
 // publication puts the end of the attempt together from what was last read.
-func (a *attempt) publication(grant Grant, failure error) Publication {
+func (a *attempt) publication(yield Yield, failure error) Publication {
 	p := Publication{Intent: a.intent, Lineage: a.now.Lineage, Salvage: a.now.Salvage}
 	if a.now.Leads {
 		p.Epoch = a.held.Epoch
@@ -108,7 +108,7 @@ func (a *attempt) publication(grant Grant, failure error) Publication {
 			p.States = append(p.States, a.failed(state, failure))
 			continue
 		}
-		next, token := a.succeeded(state, a.now.Tokens[i], grant.Values[state.Name.Token])
+		next, token := a.succeeded(state, a.now.Tokens[i], yield.Values[state.Name.Token])
 		p.States = append(p.States, next)
 		if token != nil {
 			p.Tokens = append(p.Tokens, *token)

@@ -136,6 +136,7 @@ func (App) record()            {} // without Credentials
 func (Credentials) record()    {}
 func (State) record()          {}
 func (Token) record()          {}
+func (Grant) record()          {}
 func (Intent) record()         {}
 func (Salvage) record()        {}
 func (Request) record()        {}
@@ -181,7 +182,8 @@ type Situation struct {
 	States   []State // in the order of Query.Tokens; Revision 0 where there is none
 	Tokens   []Token // in the same order; Revision 0 where there is none
 	Intent   *Intent
-	Salvage  []Salvage // newest IntentRevision first
+	Grant    *Grant    // of the app; nil: there is none
+	Salvage  []Salvage // newest first: by incarnation, generation, IntentRevision
 	Budgets  []Budget  // in the order of Query.Budgets
 	Revision int64
 }
@@ -192,6 +194,7 @@ type Opening struct {
 	Intent  Intent  // to write
 	Foreign *Intent // to take over; nil: there must be none
 	States  []State // as read; compared, not written
+	Grant   *Grant  // as read; its revision is compared. Nil: the group spends none
 	Lineage []Ancestor
 	Budgets []Budget // new counts, with the revisions read
 }
@@ -202,6 +205,8 @@ type Publication struct {
 	Intent  Intent
 	States  []State   // to write, with the revisions read
 	Tokens  []Token   // to write
+	Spent   *Grant    // as read; its revision is compared. Nil: the group spends none
+	Grant   *Grant    // to write in place of Spent. Nil: it stays
 	Salvage []Salvage // to delete: applied or no longer applicable
 	Lineage []Ancestor
 
@@ -221,6 +226,7 @@ type Note struct {
 type AppChange struct {
 	App    App
 	States []State  // to write, with the revisions read
+	Grant  *Grant   // to write. Nil: what is there stays
 	Drop   []Name   // tokens whose values, requests and intents go
 	Void   []string // groups whose intents and salvage go
 	Seen   int64    // revision the caller's cache had reached

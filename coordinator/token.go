@@ -38,10 +38,15 @@ type State struct {
 	Forced      time.Time // last forced fetch
 	Deaths      int       // early deaths in a row of values we had not replaced
 	Verdict     Verdict   // answer to the last report
-	Epoch       Epoch     // leadership that wrote this
-	Attempt     string    // last attempt that ended here
-	Outcomes    []Outcome // last MaxOutcomes, newest first
-	Revision    int64     // as last read; what transactions compare
+
+	// Unresolved is when the first attempt began whose outcome is unknown and
+	// which may have spent the refresh token we hold; zero: there is none.
+	Unresolved time.Time
+
+	Epoch    Epoch     // leadership that wrote this
+	Attempt  string    // last attempt that ended here
+	Outcomes []Outcome // last MaxOutcomes, newest first
+	Revision int64     // as last read; what transactions compare
 }
 
 // MaxOutcomes is how many outcomes a State keeps.

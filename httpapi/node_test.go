@@ -51,12 +51,12 @@ func (p *platform) Groups(app coordinator.App) []coordinator.Group {
 func (p *platform) Identity(app coordinator.App) string { return "platform/" + app.Name }
 func (p *platform) Upstream(coordinator.App) string     { return "platform" }
 
-func (p *platform) Fetch(_ context.Context, call coordinator.Call) (coordinator.Grant, error) {
+func (p *platform) Fetch(_ context.Context, call coordinator.Call) (coordinator.Yield, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls++
 	value := coordinator.NewSecret(fmt.Sprintf("value-%d", p.calls))
-	return coordinator.Grant{Values: map[string]coordinator.Value{
+	return coordinator.Yield{Values: map[string]coordinator.Value{
 		call.Group.Tokens[0]: {Value: value, Lifetime: 2 * time.Hour, Type: "Bearer"},
 	}}, nil
 }

@@ -32,25 +32,25 @@ const grantType = "client_credential" // singular, unlike OAuth's
 //
 // Errors are *coordinator.UpstreamError. Where the class is dead_token, the
 // access_token handed in is dead.
-func (p *Provider) Fetch(ctx context.Context, call coordinator.Call) (coordinator.Grant, error) {
+func (p *Provider) Fetch(ctx context.Context, call coordinator.Call) (coordinator.Yield, error) {
 	s, err := settingsOf(call.App)
 	if err != nil {
-		return coordinator.Grant{}, misconfigured(err)
+		return coordinator.Yield{}, misconfigured(err)
 	}
 	r, err := fetchRequest(s, call)
 	if err != nil {
-		return coordinator.Grant{}, err
+		return coordinator.Yield{}, err
 	}
 	r.hide = hidden(call)
 	a, err := p.fetch(ctx, s, r, call)
 	if err != nil {
-		return coordinator.Grant{}, err
+		return coordinator.Yield{}, err
 	}
 	value, lifetime, err := a.granted(r.field)
 	if err != nil {
-		return coordinator.Grant{}, senseless(err)
+		return coordinator.Yield{}, senseless(err)
 	}
-	return coordinator.Grant{Values: map[string]coordinator.Value{
+	return coordinator.Yield{Values: map[string]coordinator.Value{
 		call.Group.Name: {Value: coordinator.NewSecret(value), Lifetime: lifetime},
 	}}, nil
 }

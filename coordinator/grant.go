@@ -1,0 +1,68 @@
+package coordinator
+
+import "time"
+
+// Grant is an app's right to ask for tokens without a human: its refresh token.
+// It is kept apart from the credentials because the platform may replace it with
+// every use, in the transaction that publishes what the use yielded.
+type Grant struct {
+	App         string
+	Incarnation int64  // of the app's life it was given in
+	Generation  int64  // our own count of its values: 1, 2, 3 …
+	Current     Secret // to be presented next
+	Previous    Secret // the one before; never presented again, kept for recovery by hand
+	Rotated     time.Time
+
+	// The attempt that produced it: the generation it was made with, and the
+	// revision of its intent. Of two results the later in this order is the
+	// newer (see Salvage.newerThan). Zero for one that a human gave.
+	Base           int64
+	IntentRevision int64
+
+	Revision int64 // as last read; what transactions compare
+}
+
+// Rotation is what a platform does with a refresh token that was presented. It
+// decides what may be done when the answer is missing.
+type Rotation struct {
+	Class RotationClass
+	// Grace is how long after its use a replaced refresh token may be presented
+	// again, with RotationGrace.
+	Grace time.Duration
+	// LastChance lets a refresh token that may have been used be presented once
+	// more after the last value has expired.
+	LastChance bool
+}
+
+// RotationClass classes platforms.
+type RotationClass string
+
+// The classes of rotation. The zero class means that no refresh token is spent.
+const (
+	RotationNone     RotationClass = "none"      // the refresh token stays
+	RotationOldStays RotationClass = "old-stays" // a new one each time, the old one lives on
+	RotationGrace    RotationClass = "grace"     // the old one may be presented again for a while
+	RotationStrict   RotationClass = "strict"    // presenting the old one again may revoke everything
+)
+
+// Spends reports whether calls present a refresh token.
+func (r Rotation) Spends() bool { return r.Class != "" }
+
+// Rotates reports whether an answer may hold a new refresh token that must not be lost.
+func (r Rotation) Rotates() bool { return r.Spends() && r.Class != RotationNone }
+
+// Spool keeps results on the local disk between the upstream's answer and the
+// definite answer of the store, so that a rotated refresh token survives a crash.
+// Its methods may be called concurrently.
+type Spool interface {
+	// Reserve makes sure that the result of an attempt will find room. Without
+	// it no refresh token is presented that may be rotated.
+	Reserve(attempt string) error
+	// Keep saves a result; when it returns nil the result survives a crash.
+	Keep(s Salvage) error
+	// Drop forgets a result, or a reservation. What is not there is no error.
+	Drop(attempt string) error
+	// Kept returns the results that former processes left, oldest first. One
+	// that cannot be read is reported in the error beside the others.
+	Kept() ([]Salvage, error)
+}
