@@ -142,3 +142,17 @@ func at(t *testing.T, c *clientv3.Client, key string) *clientv3.GetResponse {
 	must(t, err)
 	return resp
 }
+
+// rotation is a publication with a new grant in place of the one that was read.
+func rotation(now coordinator.Situation, epoch coordinator.Epoch) coordinator.Publication {
+	p := publication(now, epoch)
+	p.Spent = &coordinator.Grant{App: "shop", Incarnation: 1}
+	if now.Grant != nil {
+		p.Spent = now.Grant
+	}
+	next := *p.Spent
+	next.Generation++
+	next.Current, next.Previous = coordinator.NewSecret("rotated"), p.Spent.Current
+	p.Grant = &next
+	return p
+}

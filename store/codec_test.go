@@ -44,21 +44,26 @@ func samples() []coordinator.Record {
 		coordinator.State{
 			Name: name, Incarnation: 3, Deleted: true, Version: 7, Status: coordinator.StatusFailing, Reason: "invalid_secret",
 			Issued: at(1), Expires: at(2), Due: at(3), Failures: 4, Forced: at(4), Deaths: 2,
-			Verdict: coordinator.Verdict{Version: 6, Answer: coordinator.AnswerAlive, At: at(5)}, Epoch: 11, Attempt: "a2",
+			Verdict: coordinator.Verdict{Version: 6, Answer: coordinator.AnswerAlive, At: at(5)}, Unresolved: at(7), Epoch: 11, Attempt: "a2",
 			Outcomes: []coordinator.Outcome{
 				{Attempt: "a2", Epoch: 11, Result: coordinator.ResultFailed, Version: 7, Began: at(6), Opened: 1, Fetched: 2, Message: "m"},
 				{Attempt: "a1"},
 			},
 		},
 		token,
+		coordinator.Grant{
+			App: "shop", Incarnation: 3, Generation: 5, Current: coordinator.NewSecret("current"), Previous: coordinator.NewSecret("previous"),
+			Rotated: at(1), Base: 4, IntentRevision: 99,
+		},
 		coordinator.Intent{
 			App: "shop", Group: "access_token", Attempt: "a2", Previous: "a1", Epoch: 11, Node: "n1", Incarnation: 3,
 			Bases: map[string]int64{"access_token": 7, "none": 0}, Timeout: 10 * time.Second, Reason: coordinator.ReasonForce,
-			Began: at(1), Traceparent: "00-1-2-01",
+			Began: at(1), Traceparent: "00-1-2-01", Generation: 5,
 		},
 		coordinator.Salvage{
 			App: "shop", Group: "access_token", Attempt: "a2", Incarnation: 3, IntentRevision: 99,
 			Bases: map[string]int64{"access_token": 7}, Tokens: []coordinator.Token{token}, Began: at(1),
+			Generation: 5, Refresh: coordinator.NewSecret("refresh"),
 		},
 		coordinator.Request{Name: name, Above: 7, Reason: coordinator.ReasonReport, Code: "40001", Node: "n2", At: at(1), Traceparent: "t"},
 		coordinator.Budget{App: "shop", Window: "2026-11-22/token", Calls: 9, Forced: 2, Ends: at(1)},

@@ -30,6 +30,7 @@ func stateFields(w *wire, s *coordinator.State) {
 	integer(w, 13, &s.Epoch)
 	text(w, 14, &s.Attempt)
 	list(w, 15, &s.Outcomes, outcomeFields)
+	w.instant(16, &s.Unresolved)
 }
 
 func verdictFields(w *wire, v *coordinator.Verdict) {
@@ -49,6 +50,16 @@ func outcomeFields(w *wire, o *coordinator.Outcome) {
 	text(w, 8, &o.Message)
 }
 
+func grantFields(w *wire, g *coordinator.Grant) {
+	integer(w, 1, &g.Incarnation)
+	integer(w, 2, &g.Generation)
+	w.secret(3, &g.Current)
+	w.secret(4, &g.Previous)
+	w.instant(5, &g.Rotated)
+	integer(w, 6, &g.Base)
+	integer(w, 7, &g.IntentRevision)
+}
+
 func intentFields(w *wire, i *coordinator.Intent) {
 	text(w, 1, &i.Attempt)
 	text(w, 2, &i.Previous)
@@ -60,6 +71,7 @@ func intentFields(w *wire, i *coordinator.Intent) {
 	text(w, 8, &i.Reason)
 	w.instant(9, &i.Began)
 	text(w, 10, &i.Traceparent)
+	integer(w, 11, &i.Generation)
 }
 
 func salvageFields(w *wire, s *coordinator.Salvage) {
@@ -68,6 +80,8 @@ func salvageFields(w *wire, s *coordinator.Salvage) {
 	dict(w, 3, &s.Bases, integerValue)
 	list(w, 4, &s.Tokens, salvagedFields)
 	w.instant(5, &s.Began)
+	integer(w, 6, &s.Generation)
+	w.secret(7, &s.Refresh)
 }
 
 // salvagedFields are those of a token that is not kept under its own name; its

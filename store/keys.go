@@ -39,6 +39,7 @@ func (k keys) applied(file string) string { return k.root + "sys/applied/" + fil
 
 func (k keys) app(app string) string         { return k.root + "apps/" + app }
 func (k keys) credentials(app string) string { return k.root + "credentials/" + app }
+func (k keys) grant(app string) string       { return k.root + "grants/" + app }
 
 func (k keys) state(n coordinator.Name) string   { return k.statesOf(n.App) + n.Token }
 func (k keys) token(n coordinator.Name) string   { return k.tokensOf(n.App) + n.Token }
@@ -79,6 +80,8 @@ func (k keys) of(record coordinator.Record) string {
 		return k.state(r.Name)
 	case coordinator.Token:
 		return k.token(r.Name)
+	case coordinator.Grant:
+		return k.grant(r.App)
 	case coordinator.Intent:
 		return k.intent(r.App, r.Group)
 	case coordinator.Salvage:
@@ -127,6 +130,8 @@ func (k keys) identify(key string) (coordinator.Record, bool) {
 		return coordinator.App{Name: id}, true
 	case "credentials":
 		return coordinator.Credentials{App: id}, true
+	case "grants":
+		return coordinator.Grant{App: id}, true
 	case "clients":
 		return coordinator.Client{Name: id}, true
 	}

@@ -23,6 +23,7 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 	want := map[string]string{
 		"apps":                        "/freshet/v1/apps/shop",
 		"credentials":                 "/freshet/v1/credentials/shop",
+		"grants":                      "/freshet/v1/grants/shop",
 		"states":                      "/freshet/v1/states/shop/access_token",
 		"tokens":                      "/freshet/v1/tokens/shop/access_token",
 		"intents":                     "/freshet/v1/intents/shop/access_token",
@@ -63,7 +64,7 @@ func TestASlashInANameMakesNoOtherKey(t *testing.T) {
 func TestKeysWithoutARecordIdentifyNothing(t *testing.T) {
 	k := newKeys("/p")
 	for _, key := range []string{
-		"", "/", "/p/v1/", "/q/v1/apps/a", "/p/v1/apps/", "/p/v1/apps", k.schema(), k.changed(), k.candidates() + "694d", k.election(),
+		"", "/", "/p/v1/", "/q/v1/apps/a", "/p/v1/apps/", "/p/v1/grants/", "/p/v1/apps", k.schema(), k.changed(), k.candidates() + "694d", k.election(),
 		"/p/v1/states/a", "/p/v1/states/a/", "/p/v1/states//t", "/p/v1/salvage/a/g", "/p/v1/salvage/a/g/", "/p/v1/salvage/%zz/g/x",
 		"/p/v1/sys/nodes/", "/p/v1/newer/a/b", "/p/v2/apps/a",
 	} {

@@ -50,6 +50,7 @@ func (s *Store) compareOpening(t *txn, key string, o coordinator.Opening) {
 		t.mod(key, o.Foreign.Revision) // T6: exactly the intent that was waited for
 	}
 	s.compareStates(t, o.States)
+	s.compareGrant(t, o.Intent.App, o.Grant)
 	s.compareLineage(t, o.Lineage)
 	for _, b := range o.Budgets {
 		t.mod(s.keys.of(b), b.Revision) // no call is counted twice or not at all
@@ -61,6 +62,14 @@ func (s *Store) compareOpening(t *txn, key string, o coordinator.Opening) {
 func (s *Store) compareStates(t *txn, states []coordinator.State) {
 	for _, state := range states {
 		t.mod(s.keys.of(state), state.Revision)
+	}
+}
+
+// compareGrant makes sure that the refresh token a call presents, or presented,
+// is still the newest. A nil one is not compared.
+func (s *Store) compareGrant(t *txn, app string, asRead *coordinator.Grant) {
+	if asRead != nil {
+		t.mod(s.keys.grant(app), asRead.Revision)
 	}
 }
 

@@ -14,6 +14,9 @@ func (s *Store) Publish(ctx context.Context, p coordinator.Publication) (int64, 
 	if err := checkIntent(p.Intent); err != nil {
 		return 0, err
 	}
+	if err := checkRotation(p); err != nil {
+		return 0, err
+	}
 	if p.Intent.Revision <= 0 {
 		return 0, fmt.Errorf("%s: the intent was never written: %w", doing, coordinator.ErrConflict)
 	}
@@ -45,6 +48,7 @@ func (s *Store) publication(ctx context.Context, p coordinator.Publication, doin
 	// The intent is the fence of T3b(a): every takeover changes its revision (R4).
 	t.mod(s.keys.of(p.Intent), p.Intent.Revision)
 	s.compareStates(&t, p.States)
+	s.compareGrant(&t, p.Intent.App, p.Spent)
 	s.compareLineage(&t, p.Lineage)
 	s.writePublication(&t, p)
 	return t, nil
@@ -57,6 +61,9 @@ func (s *Store) writePublication(t *txn, p coordinator.Publication) {
 	for _, token := range p.Tokens {
 		t.leased = append(t.leased, leased{key: s.keys.of(token), value: encodeRecord(token), expires: token.Expires})
 	}
+	if p.Grant != nil { // with the tokens it came with, or not at all
+		t.put(s.keys.of(*p.Grant), encodeRecord(*p.Grant))
+	}
 	t.delete(s.keys.of(p.Intent))
 	for _, salvage := range p.Salvage {
 		t.delete(s.keys.of(salvage))
@@ -64,6 +71,18 @@ func (s *Store) writePublication(t *txn, p coordinator.Publication) {
 	for _, name := range p.Answered {
 		t.delete(s.keys.request(name))
 	}
+}
+
+// checkRotation makes sure that a new grant replaces one that is compared, and
+// that a lost answer about it can be settled by the states.
+func checkRotation(p coordinator.Publication) error {
+	if p.Grant == nil {
+		return nil
+	}
+	if p.Spent == nil || len(p.States) == 0 || p.Grant.App != p.Intent.App {
+		return coordinator.Invalidf("publishing a grant of %q for %q: it needs the app of the intent, the grant it replaces and states", p.Grant.App, p.Intent.App)
+	}
+	return nil
 }
 
 // published reports whether a refused publication was committed by an earlier

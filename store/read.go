@@ -44,6 +44,7 @@ func (s *Store) readsOf(q coordinator.Query, f fence) []clientv3.Op {
 	ops := []clientv3.Op{
 		clientv3.OpGet(k.intent(q.App, q.Group)),
 		clientv3.OpGet(k.salvageOf(q.App, q.Group), clientv3.WithPrefix()),
+		clientv3.OpGet(k.grant(q.App)),
 	}
 	if f.key != "" {
 		ops = append(ops, clientv3.OpGet(f.key, clientv3.WithKeysOnly()))
@@ -106,6 +107,9 @@ func (l *looking) fill(out *coordinator.Situation, q coordinator.Query) {
 	if i, ok := find(l, coordinator.Intent{App: q.App, Group: q.Group}); ok {
 		out.Intent = &i
 	}
+	if g, ok := find(l, coordinator.Grant{App: q.App}); ok {
+		out.Grant = &g
+	}
 	for _, app := range q.Lineage {
 		c, _ := find(l, coordinator.Credentials{App: app})
 		out.Lineage = append(out.Lineage, coordinator.Ancestor{App: app, Incarnation: c.Incarnation, Revision: c.Revision})
@@ -122,7 +126,7 @@ func (l *looking) fill(out *coordinator.Situation, q coordinator.Query) {
 	}
 }
 
-// salvage returns salvaged results, that of the newest intent first (R7).
+// salvage returns salvaged results, newest first (R7).
 func (l *looking) salvage(kvs []*mvccpb.KeyValue) []coordinator.Salvage {
 	var all []coordinator.Salvage
 	for _, kv := range kvs {
@@ -133,7 +137,10 @@ func (l *looking) salvage(kvs []*mvccpb.KeyValue) []coordinator.Salvage {
 		all = append(all, v)
 	}
 	slices.SortFunc(all, func(a, b coordinator.Salvage) int {
-		return cmp.Or(cmp.Compare(b.IntentRevision, a.IntentRevision), cmp.Compare(b.Revision, a.Revision))
+		return cmp.Or(
+			cmp.Compare(b.Incarnation, a.Incarnation), cmp.Compare(b.Generation, a.Generation),
+			cmp.Compare(b.IntentRevision, a.IntentRevision), cmp.Compare(b.Revision, a.Revision),
+		)
 	})
 	return all
 }

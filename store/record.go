@@ -67,6 +67,8 @@ func encodeRecord(record coordinator.Record) []byte {
 		return encode(r, stateFields)
 	case coordinator.Token:
 		return encode(r, tokenFields)
+	case coordinator.Grant:
+		return encode(r, grantFields)
 	case coordinator.Intent:
 		return encode(r, intentFields)
 	case coordinator.Salvage:
@@ -115,6 +117,9 @@ func decodeRecord(record coordinator.Record, value []byte, revision int64) (coor
 		return r, err
 	case coordinator.Token:
 		r.Revision, err = revision, decode(value, &r, tokenFields)
+		return r, err
+	case coordinator.Grant:
+		r.Revision, err = revision, decode(value, &r, grantFields)
 		return r, err
 	case coordinator.Intent:
 		r.Revision, err = revision, decode(value, &r, intentFields)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -15,6 +16,9 @@ func (s *Store) PutApp(ctx context.Context, c coordinator.AppChange) error {
 	if err := coordinator.CheckAppName(c.App.Name); err != nil {
 		return coordinator.Invalidf("writing an app: %v", err)
 	}
+	if c.Grant != nil && c.Grant.App != c.App.Name {
+		return coordinator.Invalidf("writing app %q: the grant is one of app %q", c.App.Name, c.Grant.App)
+	}
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
@@ -25,12 +29,15 @@ func (s *Store) PutApp(ctx context.Context, c coordinator.AppChange) error {
 	t := txn{doing: fmt.Sprintf("writing app %q", c.App.Name)}
 	s.compareChange(&t, c)
 	s.writeApp(&t, c, old)
+	s.writeGrant(&t, c, old)
 	a, err := s.commit(ctx, t)
 	switch {
 	case err != nil:
 		return err
-	case a.committed, a.unsure && s.appWritten(c, a):
+	case a.committed:
 		return nil
+	case a.unsure && s.appWritten(c, a):
+		return s.grantWritten(t, c, a)
 	}
 	return s.refused(t, a)
 }
@@ -69,6 +76,23 @@ func (s *Store) writeApp(t *txn, c coordinator.AppChange, old coordinator.Creden
 	}
 }
 
+// writeGrant writes the grant a human gave. A new incarnation alone keeps every
+// attempt of the former one from writing over it, so what it replaces need not
+// have been seen; within an incarnation a rotation may have come in between,
+// and the only copy of its refresh token would be lost.
+func (s *Store) writeGrant(t *txn, c coordinator.AppChange, old coordinator.Credentials) {
+	if c.Grant == nil {
+		return
+	}
+	key := s.keys.of(*c.Grant)
+	if lives := old.Revision != 0 && old.Incarnation == c.App.Incarnation; lives || c.Grant.Revision != 0 {
+		t.mod(key, c.Grant.Revision)
+	} else {
+		t.reads = append(t.reads, key)
+	}
+	t.put(key, encodeRecord(*c.Grant))
+}
+
 // sameCredentials reports whether credentials need not be written: writing them
 // would make every open attempt read all again. A change of credentials always
 // begins a new incarnation, so within one, none given means those there are.
@@ -82,6 +106,27 @@ func sameCredentials(old, fresh coordinator.Credentials) bool {
 func (s *Store) appWritten(c coordinator.AppChange, a answer) bool {
 	key := s.keys.app(c.App.Name)
 	return a.holds(key, encodeRecord(c.App)) && modOf(a, key) > c.Seen
+}
+
+// grantWritten tells whether the grant there is ours as well, after an answer was
+// lost: somebody else may have written the same app with another grant. Ours may
+// have been rotated since; after more than one rotation nobody can tell.
+func (s *Store) grantWritten(t txn, c coordinator.AppChange, a answer) error {
+	if c.Grant == nil || a.holds(s.keys.of(*c.Grant), encodeRecord(*c.Grant)) {
+		return nil
+	}
+	there, found, err := recordOf[coordinator.Grant](s.keys, a.there[s.keys.of(*c.Grant)])
+	switch rotated := there.Generation - c.Grant.Generation; {
+	case err != nil:
+		return err
+	case !found || there.Incarnation != c.Grant.Incarnation || rotated < 1:
+		return s.refused(t, a)
+	case rotated > 1:
+		return t.gaveUp(true, errors.New("the grant was rotated since"))
+	case there.Previous.Equal(c.Grant.Current):
+		return nil
+	}
+	return s.refused(t, a)
 }
 
 func (s *Store) credentialsOf(ctx context.Context, app string) (coordinator.Credentials, error) {
@@ -106,6 +151,7 @@ func (s *Store) DeleteApp(ctx context.Context, c coordinator.AppChange) error {
 	s.compareChange(&t, c)
 	t.delete(s.keys.app(app))
 	t.delete(s.keys.credentials(app))
+	t.delete(s.keys.grant(app))
 	t.deleteAll(s.keys.tokensOf(app))
 	t.deleteAll(s.keys.intentsOf(app))
 	t.deleteAll(s.keys.salvageOfApp(app))

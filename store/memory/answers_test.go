@@ -39,11 +39,14 @@ func writes(t *testing.T, s *memory.Store, epoch coordinator.Epoch) []write {
 			return err
 		}
 	}
+	given := coordinator.Grant{App: "shop", Incarnation: 1, Generation: 1, Current: coordinator.NewSecret("given")}
+	rotated := coordinator.Grant{App: "shop", Incarnation: 1, Generation: 2, Previous: given.Current}
 	publish := func() error {
 		now := read()
 		state := now.States[0].WithOutcome(coordinator.Outcome{Attempt: now.Intent.Attempt})
 		_, err := s.Publish(ctx, coordinator.Publication{
 			Epoch: epoch, Intent: *now.Intent, States: []coordinator.State{state}, Lineage: now.Lineage,
+			Spent: now.Grant, Grant: &rotated,
 		})
 		return err
 	}
@@ -57,7 +60,7 @@ func writes(t *testing.T, s *memory.Store, epoch coordinator.Epoch) []write {
 	}
 	return []write{
 		{memory.OpPutApp, func() error {
-			return s.PutApp(ctx, coordinator.AppChange{App: app, Seen: read().Revision})
+			return s.PutApp(ctx, coordinator.AppChange{App: app, Grant: &given, Seen: read().Revision})
 		}},
 		{memory.OpOpen, open("a1")},
 		{memory.OpPublish, publish},
@@ -159,6 +162,26 @@ func TestLostAnswerIsNotMistakenForAnother(t *testing.T) {
 		p := coordinator.Publication{Intent: first, States: []coordinator.State{state}}
 		if _, err := s.Publish(t.Context(), p); !errors.Is(err, coordinator.ErrConflict) {
 			t.Errorf("publishing: got error %v, want ErrConflict: the attempt was taken over", err)
+		}
+	})
+}
+
+// Two humans give an app a grant at once: the apps they write are the same, the
+// grants are not.
+func TestLostAnswerIsNotMistakenForAnothersGrant(t *testing.T) {
+	bubble(t, func(t *testing.T, h *harness) {
+		put := func(value string) error {
+			return h.nodes[0].PutApp(t.Context(), coordinator.AppChange{
+				App:   coordinator.App{Name: "shop", Incarnation: 1},
+				Grant: &coordinator.Grant{App: "shop", Generation: 1, Current: coordinator.NewSecret(value)},
+			})
+		}
+		if err := put("other"); err != nil {
+			t.Fatal(err)
+		}
+		h.nodes[0].LoseAnswer(memory.OpPutApp, false)
+		if err := put("mine"); !errors.Is(err, coordinator.ErrConflict) {
+			t.Errorf("got error %v, want ErrConflict: the grant there is another's", err)
 		}
 	})
 }

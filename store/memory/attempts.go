@@ -46,6 +46,9 @@ func (c *Cluster) checkOpeningLocked(o coordinator.Opening) error {
 			return err
 		}
 	}
+	if err := c.grantUnchangedLocked(o.Intent.App, o.Grant); err != nil {
+		return err
+	}
 	return c.lineageUnchangedLocked(o.Lineage)
 }
 
@@ -63,6 +66,9 @@ func (s *Store) Publish(ctx context.Context, p coordinator.Publication) (int64, 
 			for _, token := range p.Tokens {
 				t.put(token)
 			}
+			if p.Grant != nil {
+				t.put(*p.Grant)
+			}
 			t.delete(keyOf(p.Intent))
 			for _, salvage := range p.Salvage {
 				t.delete(keyOf(salvage))
@@ -76,10 +82,16 @@ func (s *Store) Publish(ctx context.Context, p coordinator.Publication) (int64, 
 }
 
 func (c *Cluster) checkPublicationLocked(p coordinator.Publication) error {
+	if p.Grant != nil && (p.Spent == nil || len(p.States) == 0 || p.Grant.App != p.Intent.App) {
+		return coordinator.Invalidf("publishing a grant of %q for %q: it needs the app of the intent, the grant it replaces and states", p.Grant.App, p.Intent.App)
+	}
 	if err := c.existsLocked(p.Intent, p.Intent.Revision); err != nil {
 		return err
 	}
 	if err := c.statesUnchangedLocked(p.States); err != nil {
+		return err
+	}
+	if err := c.grantUnchangedLocked(p.Intent.App, p.Spent); err != nil {
 		return err
 	}
 	return c.lineageUnchangedLocked(p.Lineage)

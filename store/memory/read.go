@@ -28,6 +28,9 @@ func (s *Store) Read(ctx context.Context, q coordinator.Query) (coordinator.Situ
 	if i, found := recordAt[coordinator.Intent](c, keyOf(coordinator.Intent{App: q.App, Group: q.Group})); found {
 		situation.Intent = &i
 	}
+	if g, found := recordAt[coordinator.Grant](c, keyOf(coordinator.Grant{App: q.App})); found {
+		situation.Grant = &g
+	}
 	for _, app := range q.Lineage {
 		credentials, _ := recordAt[coordinator.Credentials](c, keyOf(coordinator.Credentials{App: app}))
 		situation.Lineage = append(situation.Lineage, coordinator.Ancestor{
@@ -62,7 +65,10 @@ func (c *Cluster) salvageLocked(app, group string) []coordinator.Salvage {
 		}
 	}
 	slices.SortFunc(all, func(a, b coordinator.Salvage) int {
-		return cmp.Or(cmp.Compare(b.IntentRevision, a.IntentRevision), cmp.Compare(b.Revision, a.Revision))
+		return cmp.Or(
+			cmp.Compare(b.Incarnation, a.Incarnation), cmp.Compare(b.Generation, a.Generation),
+			cmp.Compare(b.IntentRevision, a.IntentRevision), cmp.Compare(b.Revision, a.Revision),
+		)
 	})
 	return all
 }

@@ -18,6 +18,7 @@ const (
 	kindCredentials kind = "credentials"
 	kindState       kind = "states"
 	kindToken       kind = "tokens"
+	kindGrant       kind = "grants"
 	kindIntent      kind = "intents"
 	kindSalvage     kind = "salvage"
 	kindRequest     kind = "requests"
@@ -48,6 +49,8 @@ func keyOf(record coordinator.Record) key {
 		return key{kindState, r.Name.String()}
 	case coordinator.Token:
 		return key{kindToken, r.Name.String()}
+	case coordinator.Grant:
+		return key{kindGrant, r.App}
 	case coordinator.Intent:
 		return key{kindIntent, r.App + "/" + r.Group}
 	case coordinator.Salvage:
@@ -85,6 +88,8 @@ func identityOf(record coordinator.Record) coordinator.Record {
 		return coordinator.State{Name: r.Name}
 	case coordinator.Token:
 		return coordinator.Token{Name: r.Name}
+	case coordinator.Grant:
+		return coordinator.Grant{App: r.App}
 	case coordinator.Intent:
 		return coordinator.Intent{App: r.App, Group: r.Group}
 	case coordinator.Salvage:
@@ -125,6 +130,9 @@ func copyOf(record coordinator.Record, revision int64) coordinator.Record {
 		return copyState(r, revision)
 	case coordinator.Token:
 		return copyToken(r, revision)
+	case coordinator.Grant:
+		r.Rotated, r.Revision = wall(r.Rotated), revision
+		return r
 	case coordinator.Intent:
 		r.Bases, r.Began, r.Revision = maps.Clone(r.Bases), wall(r.Began), revision
 		return r
@@ -175,7 +183,7 @@ func copyApp(a coordinator.App, revision int64) coordinator.App {
 
 func copyState(s coordinator.State, revision int64) coordinator.State {
 	s.Issued, s.Expires, s.Due, s.Forced = wall(s.Issued), wall(s.Expires), wall(s.Due), wall(s.Forced)
-	s.Verdict.At = wall(s.Verdict.At)
+	s.Verdict.At, s.Unresolved = wall(s.Verdict.At), wall(s.Unresolved)
 	s.Outcomes = slices.Clone(s.Outcomes)
 	for i, o := range s.Outcomes {
 		s.Outcomes[i].Began = wall(o.Began)

@@ -12,10 +12,18 @@ import (
 func (s *Store) PutApp(ctx context.Context, ch coordinator.AppChange) error {
 	c := s.cluster
 	_, err := s.write(ctx, OpPutApp, transaction{
-		check: func() error { return c.checkAppChangeLocked(ch) },
+		check: func() error {
+			if err := c.checkGivenLocked(ch); err != nil {
+				return err
+			}
+			return c.checkAppChangeLocked(ch)
+		},
 		do: func(t *tx) {
 			t.put(ch.App)
 			t.putCredentials(ch.App)
+			if ch.Grant != nil {
+				t.put(*ch.Grant)
+			}
 			for _, name := range ch.Drop {
 				t.delete(keyOf(coordinator.Token{Name: name}))
 				t.delete(keyOf(coordinator.Request{Name: name}))
@@ -28,7 +36,7 @@ func (s *Store) PutApp(ctx context.Context, ch coordinator.AppChange) error {
 		},
 		mine: func() (int64, bool) {
 			revision, ok := c.writtenLocked(ch.App)
-			return revision, ok && revision > ch.Seen
+			return revision, ok && revision > ch.Seen && c.grantWrittenLocked(ch.Grant)
 		},
 	})
 	return err
@@ -43,6 +51,7 @@ func (s *Store) DeleteApp(ctx context.Context, ch coordinator.AppChange) error {
 		do: func(t *tx) {
 			t.delete(keyOf(coordinator.App{Name: name}))
 			t.delete(keyOf(coordinator.Credentials{App: name}))
+			t.delete(keyOf(coordinator.Grant{App: name}))
 			t.deleteAll(kindToken, func(r coordinator.Record) bool { return r.(coordinator.Token).Name.App == name })
 			t.deleteAll(kindRequest, func(r coordinator.Record) bool { return r.(coordinator.Request).Name.App == name })
 			t.deleteAttempts(func(app, _ string) bool { return app == name })
@@ -61,6 +70,35 @@ func (c *Cluster) checkAppChangeLocked(ch coordinator.AppChange) error {
 		return fmt.Errorf("comparing apps with revision %d: %w", ch.Seen, coordinator.ErrConflict)
 	}
 	return c.statesUnchangedLocked(ch.States)
+}
+
+// checkGivenLocked compares the grant a human gave with the revision it was
+// read at. One that begins an incarnation need not have been read: no attempt
+// of the former incarnation can write over it.
+func (c *Cluster) checkGivenLocked(ch coordinator.AppChange) error {
+	if ch.Grant == nil {
+		return nil
+	}
+	if ch.Grant.App != ch.App.Name {
+		return coordinator.Invalidf("writing app %q: the grant is one of app %q", ch.App.Name, ch.Grant.App)
+	}
+	old, found := recordAt[coordinator.Credentials](c, keyOf(coordinator.Credentials{App: ch.App.Name}))
+	if lives := found && old.Incarnation == ch.App.Incarnation; lives || ch.Grant.Revision != 0 {
+		return c.unchangedLocked(*ch.Grant, ch.Grant.Revision)
+	}
+	return nil
+}
+
+// grantWrittenLocked reports whether a grant, or what it was rotated to, is there.
+func (c *Cluster) grantWrittenLocked(g *coordinator.Grant) bool {
+	if g == nil {
+		return true
+	}
+	if _, ok := c.writtenLocked(*g); ok {
+		return true
+	}
+	there, _ := recordAt[coordinator.Grant](c, keyOf(*g))
+	return there.Incarnation == g.Incarnation && there.Generation == g.Generation+1 && there.Previous.Equal(g.Current)
 }
 
 // putCredentials writes an app's credentials if they changed: every attempt

@@ -127,6 +127,15 @@ func (c *Cluster) statesUnchangedLocked(states []coordinator.State) error {
 	return nil
 }
 
+// grantUnchangedLocked compares an app's grant with the revision it was read at;
+// a nil one is not compared.
+func (c *Cluster) grantUnchangedLocked(app string, asRead *coordinator.Grant) error {
+	if asRead == nil {
+		return nil
+	}
+	return c.unchangedLocked(coordinator.Grant{App: app}, asRead.Revision)
+}
+
 // lineageUnchangedLocked compares the credentials of a lineage with the revisions they were read at.
 func (c *Cluster) lineageUnchangedLocked(lineage []coordinator.Ancestor) error {
 	for _, a := range lineage {

@@ -109,14 +109,15 @@ func testOnePutAppWins(t *testing.T, h Harness) {
 	}
 }
 
-// busy gives the app a value, an intent, salvage and requests, and another app
+// busy gives the app a value, a grant, an intent, salvage and requests, and another app
 // of a similar name the same.
 func (w *world) busy() (intent coordinator.Intent, neighbour []coordinator.Record) {
 	w.Helper()
 	w.publish()
 	i := w.open("a2")
 	next := coordinator.Name{App: app + "2", Token: tokens()[0]}
-	w.putApp(appNamed(next.App, 1), nil)
+	w.give(app)
+	w.give(next.App)
 	o := w.opening("b1")
 	o.Intent.App, o.Foreign, o.States, o.Lineage, o.Budgets = next.App, nil, nil, nil, nil
 	w.must(w.tryOpen(o))
@@ -143,6 +144,8 @@ func ownerOf(r coordinator.Record) string {
 		return r.Name.App
 	case coordinator.Token:
 		return r.Name.App
+	case coordinator.Grant:
+		return r.App
 	case coordinator.Intent:
 		return r.App
 	case coordinator.Salvage:
@@ -174,7 +177,7 @@ func testPutAppDrops(t *testing.T, h Harness) {
 		Seen: w.read().Revision,
 	}))
 	want := []string{
-		"app shop", "credentials shop", "request shop/access_token",
+		"app shop", "credentials shop", "grant shop", "request shop/access_token",
 		"state shop/access_token", "state shop/jsapi_ticket", "token shop/access_token",
 	}
 	if diff := diff(want, w.identities(app)); diff != "" {

@@ -35,6 +35,8 @@ func identify(r coordinator.Record) string {
 		return "state " + r.Name.String()
 	case coordinator.Token:
 		return "token " + r.Name.String()
+	case coordinator.Grant:
+		return "grant " + r.App
 	case coordinator.Intent:
 		return "intent " + r.App + "/" + r.Group
 	case coordinator.Salvage:
@@ -63,6 +65,8 @@ func revisionOf(r coordinator.Record) int64 {
 	case coordinator.State:
 		return r.Revision
 	case coordinator.Token:
+		return r.Revision
+	case coordinator.Grant:
 		return r.Revision
 	case coordinator.Intent:
 		return r.Revision

@@ -27,6 +27,7 @@ type specimens struct {
 	budget      coordinator.Budget
 	state       coordinator.State
 	token       coordinator.Token
+	grant       coordinator.Grant
 	salvage     coordinator.Salvage
 	request     coordinator.Request
 	beat        coordinator.Heartbeat
@@ -39,12 +40,13 @@ func newSpecimens(epoch coordinator.Epoch, fill func(any)) *specimens {
 	s := &specimens{}
 	for _, record := range []any{
 		&s.app, &s.client, &s.paused, &s.applied, &s.intent, &s.budget, &s.state,
-		&s.token, &s.salvage, &s.request, &s.beat, &s.node,
+		&s.token, &s.grant, &s.salvage, &s.request, &s.beat, &s.node,
 	} {
 		fill(record)
 	}
 	name := coordinator.Name{App: "specimen", Token: "access_token"}
 	s.app.Name, s.client.Name, s.node.Name, s.applied.File = name.App, "client", "specimen", "apps.yaml"
+	s.grant.App = name.App
 	s.intent.App, s.intent.Group, s.intent.Attempt, s.intent.Epoch = name.App, group, "attempt", epoch
 	s.budget.App, s.budget.Window = name.App, window
 	s.state.Name, s.token.Name, s.request.Name = name, name, name
@@ -91,7 +93,7 @@ func (s *specimens) write(t *testing.T, store coordinator.Store, epoch coordinat
 	}
 	before, err := store.Read(ctx, coordinator.Query{App: s.app.Name, Group: group, Account: s.app.Name})
 	must(err)
-	must(store.PutApp(ctx, coordinator.AppChange{App: s.app, Seen: before.Revision}))
+	must(store.PutApp(ctx, coordinator.AppChange{App: s.app, Grant: &s.grant, Seen: before.Revision}))
 	must(store.PutClient(ctx, s.client))
 	must(store.PutPaused(ctx, &s.paused))
 	must(store.PutAppliedFile(ctx, epoch, s.applied))
@@ -120,7 +122,7 @@ func (s *specimens) check(t *testing.T, there []coordinator.Record) {
 	spec := s.app
 	spec.Credentials = nil
 	for _, want := range []coordinator.Record{
-		spec, s.credentials, s.client, s.paused, s.applied, s.intent, s.budget, s.state, s.token, s.salvage, s.request, s.node,
+		spec, s.credentials, s.client, s.paused, s.applied, s.intent, s.budget, s.state, s.token, s.grant, s.salvage, s.request, s.node,
 	} {
 		checkRecord(t, want, there)
 	}

@@ -42,8 +42,13 @@ func testSalvageOnce(t *testing.T, h Harness) {
 
 func testSalvageOrder(t *testing.T, h Harness) {
 	w := newWorld(t, h)
-	for attempt, revision := range map[string]int64{"b": 9, "a": 30, "c": 11, "d": 100} {
-		w.must(w.store.Salvage(soon(t), salvaged(attempt, group, revision)))
+	for attempt, of := range map[string]struct{ incarnation, generation, intent int64 }{
+		"b": {1, 0, 9}, "a": {1, 0, 30}, "c": {1, 0, 11}, "d": {1, 0, 100},
+		"e": {1, 2, 8}, "f": {1, 2, 40}, "g": {1, 10, 7}, "h": {2, 1, 6},
+	} {
+		s := salvaged(attempt, group, of.intent)
+		s.Incarnation, s.Generation = of.incarnation, of.generation
+		w.must(w.store.Salvage(soon(t), s))
 	}
 	w.must(w.store.Salvage(soon(t), salvaged("x", group+"2", 50)))
 	other := salvaged("y", group, 60)
@@ -53,8 +58,8 @@ func testSalvageOrder(t *testing.T, h Harness) {
 	for _, s := range w.read().Salvage {
 		order = append(order, s.Attempt)
 	}
-	if want := []string{"d", "a", "c", "b"}; !slices.Equal(order, want) {
-		t.Errorf("salvage of the group is listed as %q, want %q: by intent revision, newest first", order, want)
+	if want := []string{"h", "g", "f", "e", "d", "a", "c", "b"}; !slices.Equal(order, want) {
+		t.Errorf("salvage of the group is listed as %q, want %q: by incarnation, generation and intent revision, newest first", order, want)
 	}
 }
 
