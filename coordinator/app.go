@@ -99,7 +99,7 @@ func (a App) Inherit(parent App) App {
 	a.Provider = firstOf(a.Provider, parent.Provider)
 	a.Upstream = firstOf(a.Upstream, parent.Upstream)
 	a.Options = overlay(parent.Options, a.Options)
-	a.Credentials = overlay(parent.Credentials, a.Credentials)
+	a.Credentials = overlay(withoutRefresh(parent.Credentials), a.Credentials)
 	if len(a.Tokens) == 0 {
 		a.Tokens = maps.Clone(parent.Tokens)
 	}
@@ -122,6 +122,20 @@ func (a App) WithDefaults() App {
 	a.Refresh.RetryMax = max(firstOf(a.Refresh.RetryMax, DefaultRetryMax), a.Refresh.RetryMin)
 	a.Refresh.Timeout = firstOf(a.Refresh.Timeout, DefaultCallTimeout)
 	return a
+}
+
+// CredentialRefresh is the credential that becomes the app's Grant. It is given
+// like the others, is never inherited, and is handed to a call apart from them.
+const CredentialRefresh = "refresh_token"
+
+// withoutRefresh returns credentials without the refresh token.
+func withoutRefresh(credentials map[string]Secret) map[string]Secret {
+	if _, ok := credentials[CredentialRefresh]; !ok {
+		return credentials
+	}
+	rest := maps.Clone(credentials)
+	delete(rest, CredentialRefresh)
+	return rest
 }
 
 func firstOf[T comparable](own, inherited T) T {

@@ -27,6 +27,14 @@ const (
 	ChangeUnchanged Change = "unchanged"
 )
 
+// Applying says how an app is applied.
+type Applying struct {
+	// ReplaceGrant puts a refresh token that is among the credentials in the
+	// place of the one that is kept. Without it one that is given counts only
+	// where none is kept: the one in a file is older than what it was rotated to.
+	ReplaceGrant bool
+}
+
 // applyLimit bounds how long applying may take, with the tries after somebody
 // else's change came first.
 const applyLimit = 10 * time.Second
@@ -34,12 +42,12 @@ const applyLimit = 10 * time.Second
 // Apply creates an app or brings an existing one to what app says. Without
 // credentials an existing app keeps its own, unless the change could send them
 // elsewhere; a change of either begins a new incarnation. Mistakes are *InvalidError. When it returns this node knows the app.
-func (n *Node) Apply(ctx context.Context, app App) (Applied, error) {
+func (n *Node) Apply(ctx context.Context, app App, how Applying) (Applied, error) {
 	ctx, cancel := context.WithTimeout(ctx, applyLimit)
 	defer cancel()
 	for {
 		moved := n.cache.moved.wait()
-		applied, change, err := n.change(app)
+		applied, change, err := n.change(app, how)
 		if err != nil || applied.Change == ChangeUnchanged {
 			return applied, err
 		}
@@ -59,8 +67,8 @@ func (n *Node) Apply(ctx context.Context, app App) (Applied, error) {
 }
 
 // Preview says what Apply would do, and changes nothing.
-func (n *Node) Preview(app App) (Applied, error) {
-	applied, _, err := n.change(app)
+func (n *Node) Preview(app App, how Applying) (Applied, error) {
+	applied, _, err := n.change(app, how)
 	return applied, err
 }
 
@@ -82,19 +90,22 @@ func (n *Node) seen(ctx context.Context, change AppChange) error {
 }
 
 // change works out what applying an app changes, against what the cache knows.
-func (n *Node) change(app App) (applied Applied, change AppChange, err error) {
+func (n *Node) change(app App, how Applying) (applied Applied, change AppChange, err error) {
 	if !n.cache.synced.Load() {
 		return Applied{}, AppChange{}, ErrNotSynced
 	}
 	n.cache.reading(func(r *records) {
 		change.Seen = n.cache.applied.Load()
-		applied, err = n.changeOf(r, app, &change)
+		applied, err = n.changeOf(r, app, how, &change)
 	})
 	return applied, change, err
 }
 
-func (n *Node) changeOf(r *records, app App, change *AppChange) (Applied, error) {
+func (n *Node) changeOf(r *records, app App, how Applying, change *AppChange) (Applied, error) {
 	former, exists := r.app(app.Name)
+	_, given := app.Credentials[CredentialRefresh]
+	replace := given && how.ReplaceGrant
+	app.Credentials = grantedBefore(app, former, replace)
 	kept := exists && app.Credentials == nil
 	if kept {
 		app.Credentials = former.Credentials
@@ -111,10 +122,10 @@ func (n *Node) changeOf(r *records, app App, change *AppChange) (Applied, error)
 		return Applied{}, err
 	}
 	app.Tokens = effective.Tokens
-	if exists && sameApp(app, former) {
+	if exists && !replace && sameApp(app, former) {
 		return Applied{App: effective, Change: ChangeUnchanged}, nil
 	}
-	newLife := !exists || !sameSecrets(app.Credentials, former.Credentials) || elsewhere(app, former)
+	newLife := !exists || replace || !sameSecrets(app.Credentials, former.Credentials) || elsewhere(app, former)
 	if newLife {
 		app.Incarnation = r.nextIncarnation(app.Name, former.Incarnation)
 		change.Void = n.groupNames(effective)
@@ -124,6 +135,7 @@ func (n *Node) changeOf(r *records, app App, change *AppChange) (Applied, error)
 			change.Void = slices.Compact(change.Void)
 		}
 	}
+	n.changeGrant(r, &app, former, effective, replace, change)
 	change.App = app
 	effective.Incarnation = app.Incarnation
 	n.changeStates(r, effective, former, newLife, change)
@@ -150,7 +162,7 @@ func (n *Node) changeStates(r *records, app, former App, newLife bool, change *A
 			change.Drop = append(change.Drop, name)
 			state = State{Name: name, Version: state.Version, Revision: state.Revision, Status: StatusPending}
 		case newLife:
-			state = renewed(state)
+			state = renewed(state, change.Grant != nil)
 		case state.Status == StatusFresh:
 			state.Due = schedule.Due(state.Issued, state.Expires, policy(app, group, name.Token), chance())
 		}
@@ -168,7 +180,12 @@ func (n *Node) changeStates(r *records, app, former App, newLife bool, change *A
 
 // renewed is a state whose app has got new credentials: they are tried at once.
 // That is said by no instant at all, since the refresher's clock may differ from ours.
-func renewed(state State) State {
+// Only a new grant makes an uncertain one sure.
+func renewed(state State, granted bool) State {
+	if !granted && !state.Unresolved.IsZero() {
+		return state
+	}
+	state.Unresolved = time.Time{}
 	state.Due, state.Failures, state.Reason, state.Deaths = time.Time{}, 0, "", 0
 	state.Status = StatusFresh
 	if state.Version == 0 {

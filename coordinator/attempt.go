@@ -18,6 +18,7 @@ type Intent struct {
 	Timeout     time.Duration    // of the call; a takeover waits this and a margin
 	Reason      Reason
 	Began       time.Time
+	Unresolved  time.Time // when the first attempt before it began that may have spent the refresh token, with unknown outcome; zero: none
 	Traceparent string
 	Revision    int64 // as last read; changes with every takeover
 }

@@ -16,6 +16,7 @@ type cache struct {
 	clients atomic.Pointer[map[Digest]Client]
 	applied atomic.Int64 // revision reached
 	synced  atomic.Bool  // the first snapshot is complete
+	listed  atomic.Bool  // and it came from the store
 	moved   signal       // fires after each batch
 
 	mu      sync.RWMutex // guards records
@@ -26,6 +27,7 @@ type cache struct {
 type records struct {
 	apps        map[string]App
 	credentials map[string]Credentials
+	grants      map[string]Grant
 	states      map[Name]State
 	intents     map[groupID]seenIntent
 	salvage     map[groupID][]Salvage
@@ -96,6 +98,7 @@ func newRecords() records {
 	return records{
 		apps:        map[string]App{},
 		credentials: map[string]Credentials{},
+		grants:      map[string]Grant{},
 		states:      map[Name]State{},
 		intents:     map[groupID]seenIntent{},
 		salvage:     map[groupID][]Salvage{},
@@ -176,6 +179,9 @@ func (r *records) app(name string) (App, bool) {
 	credentials := r.credentials[name]
 	app.Credentials = credentials.Fields // never changed once it is known
 	app.CredentialsRevision = credentials.Revision
+	if grant, ok := r.grants[name]; ok {
+		app.Credentials = overlay(app.Credentials, map[string]Secret{CredentialRefresh: grant.Current})
+	}
 	return app, true
 }
 

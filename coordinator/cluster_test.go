@@ -138,7 +138,7 @@ var (
 // apply applies an app through a node.
 func (c *cluster) apply(m *member, app coordinator.App) {
 	c.Helper()
-	if _, err := m.Apply(c.Context(), app); err != nil {
+	if _, err := m.Apply(c.Context(), app, coordinator.Applying{}); err != nil {
 		c.Fatalf("apply %s: %v", app.Name, err)
 	}
 }
@@ -468,7 +468,7 @@ func TestTwoAppsOfOneIdentityAreRefused(t *testing.T) {
 		c.apply(c.nodes[0], shop("plain"))
 		twin := shop("plain")
 		twin.Name = "twin"
-		_, err := c.nodes[0].Apply(c.Context(), twin)
+		_, err := c.nodes[0].Apply(c.Context(), twin, coordinator.Applying{})
 		if !errors.Is(err, coordinator.ErrInvalid) {
 			c.Errorf("error %v", err)
 		}

@@ -78,6 +78,7 @@ const (
 	ClassConfig      Class = "config"      // cannot work until somebody acts: probe slowly
 	ClassQuota       Class = "quota"       // a limit is reached: wait for its window
 	ClassReauthorize Class = "reauthorize" // the grant is gone
+	ClassUncertain   Class = "uncertain"   // the refresh token may have been used: it is not presented again
 	ClassCaller      Class = "caller"      // the caller's mistake; never touches a token
 )
 

@@ -29,7 +29,11 @@ func (a *attempt) failed(state State, failure error) State {
 	if upstream.Class == ClassDeadToken && upstream.Token != "" {
 		next.Reason = deadParent(upstream.Token)
 	}
+	next.Unresolved = a.unresolvedAfter(upstream)
 	next.Status, next.Due = a.afterFailure(next, upstream, now)
+	if status, reason, due, ok := a.afterUnresolved(next, upstream, now); ok {
+		next.Status, next.Reason, next.Due = status, reason, due
+	}
 	if a.deaths > 0 {
 		next.Deaths = a.deaths
 	}
@@ -45,7 +49,6 @@ func (a *attempt) failed(state State, failure error) State {
 
 // afterFailure returns the status that a class of failure leads to, and when to try again.
 func (a *attempt) afterFailure(state State, upstream *UpstreamError, now time.Time) (Status, time.Time) {
-	settings := a.task.app.Refresh
 	switch upstream.Class {
 	case ClassQuota:
 		wait := firstOf(upstream.RetryAfter, schedule.Backoff(state.Failures, probeMin, probeMax, chance()))
@@ -55,8 +58,14 @@ func (a *attempt) afterFailure(state State, upstream *UpstreamError, now time.Ti
 		return StatusBlocked, now.Add(wait)
 	case ClassReauthorize:
 		return StatusReauthorize, now.Add(probeMax)
-	case ClassRetry, ClassDeadToken:
+	case ClassRetry, ClassDeadToken, ClassUncertain:
 	}
+	return a.passing(state, upstream, now)
+}
+
+// passing is afterFailure for a failure that may be over at the next try.
+func (a *attempt) passing(state State, upstream *UpstreamError, now time.Time) (Status, time.Time) {
+	settings := a.task.app.Refresh
 	wait := schedule.Backoff(state.Failures, settings.RetryMin, settings.RetryMax, chance())
 	wait = max(schedule.Within(wait, state.Expires.Sub(now), settings.RetryMin), upstream.RetryAfter)
 	if state.Version == 0 {

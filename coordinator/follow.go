@@ -51,6 +51,9 @@ func (n *Node) apply(ctx context.Context, batch Batch) {
 	if len(t.apps) > 0 {
 		n.changed.Store(batch.Revision)
 	}
+	if batch.Snapshot {
+		n.cache.listed.Store(true)
+	}
 	if batch.Snapshot && !n.cache.synced.Swap(true) {
 		n.log.InfoContext(ctx, "synced", "revision", batch.Revision, "tokens", len(t.tokens))
 	}
@@ -89,6 +92,9 @@ func (c *cache) take(event Event, t *touched) {
 		t.apps[record.Name] = struct{}{}
 	case Credentials:
 		set(r.credentials, record.App, record, event.Deleted)
+		t.apps[record.App] = struct{}{}
+	case Grant:
+		set(r.grants, record.App, record, event.Deleted)
 		t.apps[record.App] = struct{}{}
 	case State:
 		set(r.states, record.Name, record, event.Deleted)

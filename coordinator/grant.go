@@ -15,7 +15,7 @@ type Grant struct {
 
 	// The attempt that produced it: the generation it was made with, and the
 	// revision of its intent. Of two results the later in this order is the
-	// newer (see Salvage.newerThan). Zero for one that a human gave.
+	// newer (see origin.produces). Zero for one that a human gave.
 	Base           int64
 	IntentRevision int64
 
@@ -50,6 +50,34 @@ func (r Rotation) Spends() bool { return r.Class != "" }
 
 // Rotates reports whether an answer may hold a new refresh token that must not be lost.
 func (r Rotation) Rotates() bool { return r.Spends() && r.Class != RotationNone }
+
+// Consumes reports whether a refresh token may be dead once it was presented.
+func (r Rotation) Consumes() bool { return r.Class == RotationGrace || r.Class == RotationStrict }
+
+// origin is the attempt that a result comes from, in the order in which results
+// of one life of an app replace each other.
+type origin struct {
+	generation int64 // of the grant it was made with
+	intent     int64 // revision of its intent
+}
+
+// produces reports whether a result of this origin is newer than a grant. The
+// generation alone does not tell: two attempts may have been made with one
+// grant, and the platform honours what it gave to the later one.
+func (o origin) produces(g *Grant) bool {
+	if o.generation != g.Base {
+		return o.generation > g.Base
+	}
+	return o.intent > g.IntentRevision
+}
+
+// next is the grant after a use that yielded a new refresh token.
+func (g *Grant) next(refresh Secret, by origin, at time.Time) *Grant {
+	return &Grant{
+		App: g.App, Incarnation: g.Incarnation, Generation: g.Generation + 1, Current: refresh, Previous: g.Current,
+		Rotated: at, Base: by.generation, IntentRevision: by.intent, Revision: g.Revision,
+	}
+}
 
 // Spool keeps results on the local disk between the upstream's answer and the
 // definite answer of the store, so that a rotated refresh token survives a crash.

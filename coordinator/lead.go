@@ -244,11 +244,7 @@ func (r *refresher) end(e ended) {
 // other error that the attempt ended without an outcome.
 func (r *refresher) work(root, ctx context.Context, t task) error {
 	a := &attempt{node: r.node, held: r.held, task: t, log: r.log.With("app", t.app.Name, "group", t.group.Name)}
-	run := a.run
-	if t.kind == taskAnswer {
-		run = func(_, ctx context.Context) error { return a.answer(ctx) }
-	}
-	err := run(root, ctx)
+	err := a.do(root, ctx)
 	// The next plan, and the memory of a node that ends, shall know the outcome.
 	shown, cancel := context.WithTimeout(context.WithoutCancel(ctx), seenLimit)
 	defer cancel()
@@ -257,6 +253,21 @@ func (r *refresher) work(root, ctx context.Context, t task) error {
 		a.log.WarnContext(ctx, "refresh ended without an outcome", "attempt", a.intent.Attempt, "err", err)
 	}
 	return err
+}
+
+// do does the attempt's task.
+func (a *attempt) do(root, ctx context.Context) error {
+	switch a.task.kind {
+	case taskAnswer:
+		return a.answer(ctx)
+	case taskGiveUp:
+		return a.giveUp(ctx)
+	case taskVoid:
+		a.intent = *a.task.foreign
+		return a.void(ctx)
+	case taskFetch, taskTakeOver:
+	}
+	return a.run(root, ctx)
 }
 
 // chance returns a number in [0, 1) for jitter.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,10 @@ type Config struct {
 
 	// BootstrapKey authenticates a client that may do everything. Zero: there is none.
 	BootstrapKey Secret
+
+	// Spool keeps rotated refresh tokens on the local disk until they are
+	// published. Nil: this node spends none that may be rotated.
+	Spool Spool
 
 	// Seed is applied by the refresher once for each content. Nil: nothing.
 	Seed *Seed
@@ -51,6 +56,7 @@ type Node struct {
 
 	store     Store
 	providers map[string]Provider
+	spool     Spool
 	bootstrap Client
 	seed      *Seed
 
@@ -65,6 +71,8 @@ type Node struct {
 	changed  atomic.Int64 // revision of the last batch about an app or a token
 	heard    atomic.Int64 // last sign of life of the store, as time since born; 0: none yet
 	skew     skew
+	hazards  hazardCounts
+	uncalled sync.Map // :: attempt of this process that made no call → struct{}
 	draining atomic.Bool
 	drained  signal // fires when draining begins
 }
@@ -87,6 +95,7 @@ func New(c Config) (*Node, error) {
 		providers: c.Providers,
 		bootstrap: bootstrapClient(c.BootstrapKey),
 		seed:      c.Seed,
+		spool:     c.Spool,
 		heartbeat: firstOf(c.Heartbeat, HeartbeatEvery),
 		workers:   firstOf(c.Workers, 8),
 		margin:    firstOf(c.TakeoverMargin, 2*time.Second),
@@ -116,6 +125,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer unfollow()
 	g.Go(func() error { return ignoreEnd(n.follow(following)) })
 	g.Go(func() error { return ignoreEnd(n.store.Join(following, n.describe)) })
+	g.Go(func() error { return ignoreEnd(n.replay(gctx)) })
 	g.Go(func() error {
 		defer unfollow()
 		if n.follower {

@@ -19,6 +19,7 @@ type task struct {
 	group   Group
 	lineage []Ancestor
 	states  []State // in the order of group.Tokens
+	grant   *Grant  // whose refresh token the group spends; nil: none
 	foreign *Intent // to take over
 	budgets []Budget
 }
@@ -29,6 +30,8 @@ const (
 	taskFetch    taskKind = iota + 1 // open an intent, look for salvage, call the upstream
 	taskTakeOver                     // the same, for an intent somebody else left open
 	taskAnswer                       // the request is satisfied: let it go
+	taskVoid                         // delete an intent of this process under which no call was made
+	taskGiveUp                       // say that the grant is gone
 )
 
 // plan says what a group needs next and when, from what the cache knows; ok is
@@ -39,8 +42,11 @@ func (n *Node) plan(r *records, t task, now time.Time) (_ task, ok bool) {
 	switch {
 	case r.paused != nil || t.app.Paused:
 		return t, false
+	case open && n.neverCalled(intent.Intent):
+		t.kind, t.foreign, t.at = taskVoid, &intent.Intent, now
+		return t, true
 	case open:
-		t.kind, t.foreign, t.reason = taskTakeOver, &intent.Intent, firstOf(intent.Reason, ReasonDue)
+		t.kind, t.foreign, t.reason = taskTakeOver, &intent.Intent, takeoverReason(intent.Intent)
 		t.at = intent.seen.Add(intent.Timeout + n.margin)
 		return t, true
 	case len(r.salvage[t.id]) > 0:
@@ -49,6 +55,9 @@ func (n *Node) plan(r *records, t task, now time.Time) (_ task, ok bool) {
 	}
 	if planned, ok := n.planRequest(r, t, now); ok {
 		return planned, true
+	}
+	if t.states[0].Status == StatusUncertain {
+		return planUncertain(t)
 	}
 	if !r.hasNeeds(t) {
 		return t, false
@@ -66,6 +75,22 @@ func (n *Node) plan(r *records, t task, now time.Time) (_ task, ok bool) {
 		t.at = now
 	}
 	return t, true
+}
+
+// takeoverReason is why a foreign intent is taken over: for what it was opened.
+func takeoverReason(intent Intent) Reason {
+	if intent.Reason == "" || intent.Reason == ReasonLastChance {
+		return ReasonDue // the one chance was taken
+	}
+	return intent.Reason
+}
+
+// neverCalled reports whether an intent is of this process, and no call was made
+// under it: the answer to its opening or to its voiding was lost. It says
+// nothing of an intent that took over another.
+func (n *Node) neverCalled(intent Intent) bool {
+	_, ok := n.uncalled.Load(intent.Attempt)
+	return ok && intent.Previous == ""
 }
 
 // planRequest plans for the most urgent request about the group's tokens.
@@ -120,6 +145,9 @@ func throttled(state State, reason Reason, now time.Time) bool {
 // stuck reports whether somebody must act before a try makes sense. Only a
 // forced refresh is tried all the same: perhaps that somebody asks for it.
 func stuck(state State, reason Reason) bool {
+	if state.Status == StatusUncertain {
+		return true // nobody's wish makes it safe to present the refresh token
+	}
 	return reason != ReasonForce && (state.Status == StatusBlocked || state.Status == StatusReauthorize)
 }
 
@@ -179,6 +207,9 @@ func (n *Node) tasks(r *records, name string) []task {
 	var tasks []task
 	for _, group := range provider.Groups(app) {
 		t := task{id: groupID{name, group.Name}, app: app, group: group, lineage: lineage}
+		if grant, ok := r.grants[name]; ok && group.Rotation.Spends() {
+			t.grant = &grant
+		}
 		for _, token := range group.Tokens {
 			state, ok := r.states[Name{App: name, Token: token}]
 			if !ok {

@@ -416,7 +416,7 @@ func TestStoredSecretFollowsNoNewUpstream(t *testing.T) {
 			app := shop("plain")
 			app.Credentials = nil
 			change(&app)
-			if _, err := c.nodes[0].Apply(c.Context(), app); !errors.Is(err, coordinator.ErrInvalid) {
+			if _, err := c.nodes[0].Apply(c.Context(), app, coordinator.Applying{}); !errors.Is(err, coordinator.ErrInvalid) {
 				c.Errorf("applied without the secret: %v", err)
 			}
 		}

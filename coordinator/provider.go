@@ -28,7 +28,8 @@ type Provider interface {
 
 	// Fetch asks the upstream once, never twice: no retry, no redirect, no
 	// other host after a request that may have been delivered. It returns by
-	// the deadline of ctx. Errors are *UpstreamError.
+	// the deadline of ctx. Errors are *UpstreamError; a Yield beside one may
+	// hold the new refresh token of an answer that is useless otherwise.
 	Fetch(ctx context.Context, call Call) (Yield, error)
 }
 

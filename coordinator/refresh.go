@@ -3,7 +3,10 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
 	"freshet/tracing"
@@ -23,6 +26,8 @@ type attempt struct {
 	asked   time.Time // before the upstream call; lifetimes count from here
 	fetched time.Duration
 	forced  bool
+	made    origin    // of the result, where it spends a grant
+	rotated bool      // the call yielded a new refresh token, perhaps beside a failure
 	deaths  int       // early deaths in a row, counting the one this attempt mends
 	now     Situation // as last read
 	spent   error     // the budget does not allow the call
@@ -60,8 +65,10 @@ func (a *attempt) run(root, ctx context.Context) (err error) {
 	}
 	yield, err := a.fetch(ctx)
 	if errors.Is(err, errNotCalled) {
+		a.unspool(saving)
 		return a.void(saving)
 	}
+	a.keep(saving, yield)
 	return a.settle(saving, yield, err)
 }
 
@@ -99,7 +106,10 @@ func (a *attempt) open(ctx context.Context) (err error) {
 	intent := Intent{
 		App: a.task.app.Name, Group: a.task.group.Name, Attempt: newID(), Epoch: a.held.Epoch, Node: a.node.name,
 		Incarnation: a.task.app.Incarnation, Bases: map[string]int64{}, Timeout: a.task.app.Refresh.Timeout,
-		Reason: a.task.reason, Traceparent: tracing.Traceparent(ctx),
+		Reason: a.task.reason, Unresolved: a.task.unresolved(), Traceparent: tracing.Traceparent(ctx),
+	}
+	if a.task.grant != nil {
+		intent.Generation = a.task.grant.Generation
 	}
 	for _, state := range a.task.states {
 		intent.Bases[state.Name.Token] = state.Version
@@ -111,9 +121,13 @@ func (a *attempt) open(ctx context.Context) (err error) {
 	intent.Began = a.began
 	a.intent, err = a.node.store.Open(ctx, Opening{
 		Epoch: a.held.Epoch, Intent: intent, Foreign: a.task.foreign,
-		States: a.task.states, Lineage: a.task.lineage, Budgets: budgets,
+		States: a.task.states, Grant: a.task.grant, Lineage: a.task.lineage, Budgets: budgets,
 	})
 	a.opened = time.Since(a.began)
+	a.made = origin{a.intent.Generation, a.intent.Revision}
+	if err != nil && !errors.Is(err, ErrFenced) && !errors.Is(err, ErrConflict) {
+		a.node.uncalled.Store(intent.Attempt, struct{}{}) // it may be there, or come yet
+	}
 	return err
 }
 
@@ -146,6 +160,9 @@ func (a *attempt) look(ctx, saving context.Context) (done bool, err error) {
 	if err != nil {
 		return true, errors.Join(err, a.void(saving))
 	}
+	if a.task.grant != nil && (a.now.Grant == nil || a.now.Grant.Revision != a.task.grant.Revision) {
+		return true, errors.Join(fmt.Errorf("looking for salvage: the grant: %w", ErrConflict), a.void(saving))
+	}
 	if len(a.now.Salvage) == 0 {
 		return false, nil
 	}
@@ -169,18 +186,44 @@ func (a *attempt) fetch(ctx context.Context) (yield Yield, err error) {
 	ctx, span := a.node.tracer.Start(ctx, "fetch", slog.Group("freshet", slog.Bool("forced", a.forced)))
 	defer func() { span.End(err) }()
 	call := Call{App: a.task.app, Group: a.task.group, Tokens: a.needs(), Force: a.forced}
+	call.App.Credentials = withoutRefresh(call.App.Credentials)
+	if a.task.grant != nil {
+		call.Refresh = a.task.grant.Current
+		if err := a.mayPresent(ctx); err != nil {
+			return Yield{}, err
+		}
+		if err := a.reserve(); err != nil {
+			return Yield{}, err
+		}
+	}
+	var wrote atomic.Int64 // as time since the attempt began
 	reading, cancel := context.WithDeadline(context.WithoutCancel(ctx), a.deadline())
 	defer cancel()
+	reading = httptrace.WithClientTrace(reading, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { wrote.Store(int64(time.Since(a.began))) }})
 	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) {
 		return Yield{}, errNotCalled
 	}
 	a.asked = time.Now()
 	yield, err = a.node.providers[a.task.app.Provider].Fetch(reading, call)
 	a.fetched = time.Since(a.began)
+	a.rotated = !yield.Refresh.IsZero()
+	a.meetHazards(ctx, time.Duration(wrote.Load()), err)
 	if err == nil {
 		err = complete(yield, a.task.group)
 	}
 	return yield, err
+}
+
+// meetHazards counts what the call shows of the hazards that nobody can rule out.
+func (a *attempt) meetHazards(ctx context.Context, wrote time.Duration, failure error) {
+	switch upstream, _ := errors.AsType[*UpstreamError](failure); {
+	case wrote > a.task.app.Refresh.Timeout:
+		a.met(ctx, HazardLateWrite, "the call was written after its deadline: another may have overlapped it")
+	case failure == nil && time.Now().After(a.deadline()):
+		a.met(ctx, HazardLateArrival, "the call was answered after its deadline: another may have overlapped it")
+	case upstream != nil && upstream.Ambiguous && a.task.group.Rotation.Consumes():
+		a.met(ctx, HazardLostAnswer, "the upstream may have acted, and its answer never came")
+	}
 }
 
 // needs returns the values the call is made with.
@@ -217,6 +260,9 @@ func (a *attempt) void(ctx context.Context) error {
 	err := a.node.store.Void(ctx, a.intent)
 	if errors.Is(err, ErrConflict) {
 		return nil // somebody took it over, or it went with its app
+	}
+	if err != nil {
+		a.node.uncalled.Store(a.intent.Attempt, struct{}{})
 	}
 	return err
 }

@@ -10,22 +10,38 @@ import (
 // salvage saves a result that another leadership's takeover keeps us from
 // publishing. Whoever leads finds it before the next call.
 func (a *attempt) salvage(ctx context.Context, yield Yield) error {
+	if err := a.node.store.Salvage(ctx, a.result(yield)); err != nil {
+		return fmt.Errorf("salvaging a result: %w", err)
+	}
+	a.log.WarnContext(ctx, "result salvaged: another leadership took over", "attempt", a.intent.Attempt)
+	return nil
+}
+
+// result is what the attempt yielded, in the form in which it outlives the attempt.
+func (a *attempt) result(yield Yield) Salvage {
 	s := Salvage{
 		App: a.task.app.Name, Group: a.task.group.Name, Attempt: a.intent.Attempt, Incarnation: a.task.app.Incarnation,
-		IntentRevision: a.intent.Revision, Bases: a.intent.Bases, Began: a.began,
+		IntentRevision: a.made.intent, Generation: a.made.generation, Refresh: yield.Refresh, Bases: a.intent.Bases, Began: a.began,
 	}
 	for _, token := range a.task.group.Tokens {
 		value := yield.Values[token]
 		s.Tokens = append(s.Tokens, Token{
 			Name: Name{App: a.task.app.Name, Token: token}, Value: value.Value, Type: value.Type, Scope: value.Scope, Extra: value.Extra,
-			Issued: a.asked, Expires: a.asked.Add(value.Lifetime), Epoch: a.held.Epoch, Traceparent: a.intent.Traceparent,
+			Issued: a.asked, Expires: a.asked.Add(value.Lifetime), Epoch: a.intent.Epoch, Traceparent: a.intent.Traceparent,
 		})
 	}
-	if err := a.node.store.Salvage(ctx, s); err != nil {
-		return fmt.Errorf("salvaging a result: %w", err)
+	return s
+}
+
+// yield is what the salvaged attempt's call yielded.
+func (s Salvage) yield() Yield {
+	yield := Yield{Values: map[string]Value{}, Refresh: s.Refresh}
+	for _, token := range s.Tokens {
+		yield.Values[token.Name.Token] = Value{
+			Value: token.Value, Lifetime: token.Expires.Sub(token.Issued), Type: token.Type, Scope: token.Scope, Extra: token.Extra,
+		}
 	}
-	a.log.WarnContext(ctx, "result salvaged: another leadership took over", "attempt", a.intent.Attempt)
-	return nil
+	return yield
 }
 
 // useSalvage ends the attempt with the newest salvaged result that still fits,
@@ -36,15 +52,9 @@ func (a *attempt) useSalvage(ctx context.Context) (done bool, err error) {
 		if !a.fits(s) {
 			continue
 		}
-		a.asked = s.Tokens[0].Issued
-		yield := Yield{Values: map[string]Value{}}
-		for _, token := range s.Tokens {
-			yield.Values[token.Name.Token] = Value{
-				Value: token.Value, Lifetime: token.Expires.Sub(token.Issued), Type: token.Type, Scope: token.Scope, Extra: token.Extra,
-			}
-		}
+		a.asked, a.made = s.Tokens[0].Issued, origin{s.Generation, s.IntentRevision}
 		a.forced = false
-		return true, a.settle(ctx, yield, nil)
+		return true, a.settle(ctx, s.yield(), nil)
 	}
 	if a.due() {
 		return false, nil
@@ -57,10 +67,16 @@ func (a *attempt) useSalvage(ctx context.Context) (done bool, err error) {
 }
 
 // fits reports whether a salvaged result may be published: it belongs to this
-// life of the app, follows the versions that are current, and lives.
+// life of the app and holds the newest refresh token, or follows the versions that
+// are current and lives.
 func (a *attempt) fits(s Salvage) bool {
 	if s.Incarnation != a.task.app.Incarnation || len(s.Tokens) == 0 {
 		return false
+	}
+	if !s.Refresh.IsZero() {
+		// A refresh token counts even where the values it came with have expired.
+		by := origin{s.Generation, s.IntentRevision}
+		return a.now.Grant != nil && a.task.group.Rotation.Spends() && by.produces(a.now.Grant)
 	}
 	for _, state := range a.now.States {
 		if s.Bases[state.Name.Token] != state.Version {

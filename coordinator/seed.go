@@ -61,7 +61,7 @@ func (n *Node) plantApps(ctx context.Context) error {
 			n.log.WarnContext(ctx, "app left as it is: it belongs to somebody else", "app", app.Name, "owner", known.Owner)
 			continue
 		}
-		applied, err := n.Apply(ctx, app)
+		applied, err := n.Apply(ctx, app, Applying{})
 		if err != nil {
 			errs = append(errs, n.refused(ctx, "app", app.Name, err))
 			continue

@@ -16,10 +16,14 @@ import (
 func (a *attempt) settle(ctx context.Context, yield Yield, failure error) (err error) {
 	ctx, span := a.node.tracer.Start(ctx, "publish")
 	defer func() { span.End(err) }()
+	if upstream, ok := errors.AsType[*UpstreamError](failure); ok && upstream.Class == ClassReauthorize && a.now.Grant != nil {
+		failure = a.refused(ctx, upstream)
+	}
 	for {
 		p := a.publication(yield, failure)
 		a.committed, err = a.node.store.Publish(ctx, p)
 		if err == nil {
+			a.unspool(ctx)
 			a.tell(ctx, p, failure)
 			return a.complain(ctx, failure)
 		}
@@ -44,23 +48,52 @@ func (a *attempt) settleRefused(ctx context.Context, yield Yield, failure error)
 	ours := a.now.Intent != nil && a.now.Intent.Attempt == a.intent.Attempt
 	switch {
 	case a.now.ended(a.intent.Attempt):
+		a.unspool(ctx)
 		return true, a.deposed()
-	case a.now.incarnation(a.task.lineage) != nil:
+	case a.outdated(yield):
 		a.log.WarnContext(ctx, "result dropped: the app was changed meanwhile", "attempt", a.intent.Attempt)
 		if ours {
 			a.intent = *a.now.Intent
-			return true, a.node.store.Void(ctx, a.intent)
+			if err := a.node.store.Void(ctx, a.intent); err != nil {
+				return true, err
+			}
 		}
+		a.unspool(ctx)
 		return true, nil
-	case ours && (a.now.Leads || failure == nil):
+	case ours && (a.now.Leads || failure == nil || a.rotated):
 		a.intent = *a.now.Intent
 		return false, nil
-	case ours:
-		return true, ErrFenced // a failure tells nothing that the next attempt would not learn
-	case failure != nil:
-		return true, a.deposed()
+	case failure != nil && !a.rotated:
+		a.unspool(ctx)
+		return true, a.deposed() // it tells nothing that the next attempt would not learn
 	}
-	return true, errors.Join(a.salvage(ctx, yield), a.deposed())
+	if err := a.salvage(ctx, yield); err != nil {
+		return true, err
+	}
+	a.unspool(ctx)
+	return true, a.deposed()
+}
+
+// outdated reports whether a result belongs to a former life of the app, or to a
+// grant that has been replaced by a newer one. A change of a parent's
+// credentials does not outdate a rotated refresh token: it is the only one.
+func (a *attempt) outdated(yield Yield) bool {
+	lineage, now := a.task.lineage, a.now
+	if !yield.Refresh.IsZero() && len(now.Lineage) > 0 && len(lineage) > 0 {
+		lineage, now.Lineage = lineage[:1], now.Lineage[:1]
+	}
+	if now.incarnation(lineage) != nil {
+		return true
+	}
+	return a.task.group.Rotation.Spends() && (now.Grant == nil || !a.current(yield, now.Grant))
+}
+
+// current reports whether a result may still follow a grant.
+func (a *attempt) current(yield Yield, grant *Grant) bool {
+	if yield.Refresh.IsZero() {
+		return a.made.generation == grant.Generation
+	}
+	return a.made.produces(grant)
 }
 
 // deposed returns ErrFenced if leadership is gone.
@@ -100,6 +133,12 @@ func (s Situation) incarnation(lineage []Ancestor) error {
 // publication puts the end of the attempt together from what was last read.
 func (a *attempt) publication(yield Yield, failure error) Publication {
 	p := Publication{Intent: a.intent, Lineage: a.now.Lineage, Salvage: a.now.Salvage}
+	if a.task.group.Rotation.Spends() {
+		p.Spent = a.now.Grant
+	}
+	if p.Spent != nil && !yield.Refresh.IsZero() {
+		p.Grant = p.Spent.next(yield.Refresh, a.made, a.asked)
+	}
 	if a.now.Leads {
 		p.Epoch = a.held.Epoch
 	}
@@ -138,21 +177,25 @@ func (a *attempt) succeeded(state State, held Token, value Value) (State, *Token
 	expires := a.asked.Add(value.Lifetime)
 	token := &Token{
 		Name: state.Name, Value: value.Value, Type: value.Type, Scope: value.Scope, Extra: value.Extra,
-		Version: state.Version + 1, Issued: a.asked, Expires: expires, Epoch: a.held.Epoch, Traceparent: a.intent.Traceparent,
+		Version: state.Version + 1, Issued: a.asked, Expires: expires, Epoch: a.intent.Epoch, Traceparent: a.intent.Traceparent,
 	}
 	result, same := ResultPublished, held.Revision != 0 && held.Value.Equal(value.Value)
 	if !a.now.Leads {
 		result = ResultSalvaged
 	}
 	due := schedule.Due(a.asked, expires, policy(a.task.app, a.task.group, state.Name.Token), chance())
-	if same {
+	switch {
+	case same:
 		result = ResultSame
 		token, due = a.sameValue(state, held, expires)
+	case !time.Now().Before(expires):
+		token, due = nil, time.Now() // saved too late to be served; its refresh token still counts
 	}
 	next := state
 	next.Deleted, next.Status, next.Reason, next.Failures = false, StatusFresh, "", 0
+	next.Unresolved = time.Time{}
 	next.Incarnation = a.task.app.Incarnation
-	next.Due, next.Epoch = due, a.held.Epoch
+	next.Due, next.Epoch = due, a.intent.Epoch
 	if token != nil {
 		next.Version, next.Issued, next.Expires = token.Version, token.Issued, token.Expires
 	}
@@ -203,7 +246,7 @@ func (a *attempt) noteDeaths(next *State) {
 // outcome describes this attempt for the states.
 func (a *attempt) outcome(result Result, version int64, message string) Outcome {
 	return Outcome{
-		Attempt: a.intent.Attempt, Epoch: a.held.Epoch, Result: result, Version: version,
+		Attempt: a.intent.Attempt, Epoch: a.intent.Epoch, Result: result, Version: version,
 		Began: a.began, Opened: a.opened, Fetched: a.fetched, Message: message,
 	}
 }

@@ -227,6 +227,7 @@ type AppChange struct {
 	App    App
 	States []State  // to write, with the revisions read
 	Grant  *Grant   // to write. Nil: what is there stays
+	Calm   []string // groups that must have neither intent nor salvage, or it is a conflict
 	Drop   []Name   // tokens whose values, requests and intents go
 	Void   []string // groups whose intents and salvage go
 	Seen   int64    // revision the caller's cache had reached

@@ -12,7 +12,7 @@ import (
 func (a *API) appRoutes(r router) {
 	r.handle(http.MethodGet, "/v1/apps", a.json(a.listApps, "label", "prefix", "limit", "cursor"))
 	r.handle(http.MethodGet, "/v1/apps/{app}", a.json(a.getApp))
-	r.handle(http.MethodPut, "/v1/apps/{app}", a.json(a.putApp, "dry_run"))
+	r.handle(http.MethodPut, "/v1/apps/{app}", a.json(a.putApp, "dry_run", "replace_grant"))
 	r.handle(http.MethodDelete, "/v1/apps/{app}", a.json(a.deleteApp))
 	r.handle(http.MethodPost, "/v1/apps/{app}/pause", a.json(a.pauseApp(true)))
 	r.handle(http.MethodPost, "/v1/apps/{app}/resume", a.json(a.pauseApp(false)))
@@ -85,6 +85,10 @@ func (a *API) putApp(r request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	var how coordinator.Applying
+	if how.ReplaceGrant, err = r.query.flag("replace_grant"); err != nil {
+		return answer{}, err
+	}
 	var body client.App
 	if err := r.readBody(maxAppBody, &body); err != nil {
 		return answer{}, err
@@ -102,13 +106,13 @@ func (a *API) putApp(r request) (answer, error) {
 	}
 	app.Owner = "api:" + r.client.Name
 	if dryRun {
-		return a.preview(r, app)
+		return a.preview(r, app, how)
 	}
-	return a.apply(r, app)
+	return a.apply(r, app, how)
 }
 
-func (a *API) preview(r request, app coordinator.App) (answer, error) {
-	would, err := a.node.Preview(app)
+func (a *API) preview(r request, app coordinator.App, how coordinator.Applying) (answer, error) {
+	would, err := a.node.Preview(app, how)
 	if err != nil {
 		return answer{}, r.hideTwin(err)
 	}
@@ -124,10 +128,10 @@ func (r request) hideTwin(err error) error {
 	return coordinator.Invalidf("another app has the same identity at the platform")
 }
 
-func (a *API) apply(r request, app coordinator.App) (answer, error) {
+func (a *API) apply(r request, app coordinator.App, how coordinator.Applying) (answer, error) {
 	ctx, cancel := a.limited(r, 0)
 	defer cancel()
-	done, err := a.node.Apply(ctx, app)
+	done, err := a.node.Apply(ctx, app, how)
 	if err != nil {
 		return answer{}, r.hideTwin(err)
 	}

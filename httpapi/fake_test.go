@@ -228,7 +228,7 @@ func (f *fakeNode) Effective(name string) (coordinator.App, error) {
 	return f.apps[name].Inherit(f.apps[f.apps[name].Parent]).WithDefaults(), nil
 }
 
-func (f *fakeNode) Apply(_ context.Context, app coordinator.App) (coordinator.Applied, error) {
+func (f *fakeNode) Apply(_ context.Context, app coordinator.App, _ coordinator.Applying) (coordinator.Applied, error) {
 	if err := f.note("apply " + app.Name); err != nil {
 		return coordinator.Applied{}, err
 	}
@@ -241,7 +241,7 @@ func (f *fakeNode) Apply(_ context.Context, app coordinator.App) (coordinator.Ap
 	return coordinator.Applied{App: app.WithDefaults(), Change: coordinator.ChangeCreated}, nil
 }
 
-func (f *fakeNode) Preview(app coordinator.App) (coordinator.Applied, error) {
+func (f *fakeNode) Preview(app coordinator.App, _ coordinator.Applying) (coordinator.Applied, error) {
 	f.applied = append(f.applied, app)
 	return coordinator.Applied{App: app.WithDefaults(), Change: coordinator.ChangeCreated}, f.err
 }

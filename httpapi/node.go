@@ -32,8 +32,8 @@ type Apps interface {
 	Apps() []coordinator.App // sorted by name, as applied
 	App(name string) (coordinator.App, bool)
 	Effective(name string) (coordinator.App, error)
-	Apply(ctx context.Context, app coordinator.App) (coordinator.Applied, error)
-	Preview(app coordinator.App) (coordinator.Applied, error)
+	Apply(ctx context.Context, app coordinator.App, how coordinator.Applying) (coordinator.Applied, error)
+	Preview(app coordinator.App, how coordinator.Applying) (coordinator.Applied, error)
 	Remove(ctx context.Context, app string) error
 	PauseApp(ctx context.Context, app string, paused bool) error
 }

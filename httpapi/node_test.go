@@ -155,7 +155,7 @@ func shopApp() client.App {
 func (s *served) ready(t testing.TB, admin *client.Client) client.Token {
 	t.Helper()
 	for {
-		_, err := admin.PutApp(t.Context(), "shop", shopApp(), false)
+		_, err := admin.PutApp(t.Context(), "shop", shopApp(), client.ApplyOptions{})
 		if isProblem(err, client.CodeNotSynced) {
 			continue
 		}
@@ -213,16 +213,16 @@ func TestAppsAndClientsAreAdministeredOnANode(t *testing.T) {
 	s.ready(t, admin)
 	ctx := t.Context()
 
-	same, err := admin.PutApp(ctx, "shop", shopApp(), false)
+	same, err := admin.PutApp(ctx, "shop", shopApp(), client.ApplyOptions{})
 	if err != nil || same.Change != client.ChangeUnchanged {
 		t.Errorf("applied again: %+v, %v", same.Change, err)
 	}
 	keeps := shopApp()
 	keeps.Credentials = nil
-	if kept, err := admin.PutApp(ctx, "shop", keeps, true); err != nil || kept.Change != client.ChangeUnchanged || len(kept.App.CredentialsSet) != 1 {
+	if kept, err := admin.PutApp(ctx, "shop", keeps, client.ApplyOptions{DryRun: true}); err != nil || kept.Change != client.ChangeUnchanged || len(kept.App.CredentialsSet) != 1 {
 		t.Errorf("without credentials: %+v, %v", kept, err)
 	}
-	if _, err := admin.PutApp(ctx, "crm", client.App{Provider: "platform"}, false); !isProblem(err, client.CodeInvalidRequest) {
+	if _, err := admin.PutApp(ctx, "crm", client.App{Provider: "platform"}, client.ApplyOptions{}); !isProblem(err, client.CodeInvalidRequest) {
 		t.Errorf("an app that cannot work: %v", err)
 	}
 	list, err := admin.Apps(ctx, client.AppsOptions{Label: "team=retail"})

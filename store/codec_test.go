@@ -58,7 +58,7 @@ func samples() []coordinator.Record {
 		coordinator.Intent{
 			App: "shop", Group: "access_token", Attempt: "a2", Previous: "a1", Epoch: 11, Node: "n1", Incarnation: 3,
 			Bases: map[string]int64{"access_token": 7, "none": 0}, Timeout: 10 * time.Second, Reason: coordinator.ReasonForce,
-			Began: at(1), Traceparent: "00-1-2-01", Generation: 5,
+			Began: at(1), Traceparent: "00-1-2-01", Generation: 5, Unresolved: at(-9),
 		},
 		coordinator.Salvage{
 			App: "shop", Group: "access_token", Attempt: "a2", Incarnation: 3, IntentRevision: 99,

@@ -72,6 +72,7 @@ func intentFields(w *wire, i *coordinator.Intent) {
 	w.instant(9, &i.Began)
 	text(w, 10, &i.Traceparent)
 	integer(w, 11, &i.Generation)
+	w.instant(12, &i.Unresolved)
 }
 
 func salvageFields(w *wire, s *coordinator.Salvage) {

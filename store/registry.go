@@ -60,6 +60,11 @@ func (s *Store) writeApp(t *txn, c coordinator.AppChange, old coordinator.Creden
 	t.put(s.keys.app(app), encodeRecord(c.App))
 	fresh := coordinator.Credentials{App: app, Incarnation: c.App.Incarnation, Fields: c.App.Credentials}
 	t.mod(s.keys.credentials(app), old.Revision)
+	for _, group := range c.Calm {
+		t.cmps = append(t.cmps,
+			clientv3.Compare(clientv3.CreateRevision(s.keys.intent(app, group)), "=", 0),
+			clientv3.Compare(clientv3.CreateRevision(s.keys.salvageOf(app, group)), "=", 0).WithPrefix())
+	}
 	if !sameCredentials(old, fresh) {
 		t.put(s.keys.credentials(app), encodeRecord(fresh))
 	}

@@ -18,11 +18,14 @@ func newApply(t *terminal) *cobra.Command {
 		Long: `Checks a file of apps, shows what would change in the cluster, and applies it,
 parents first. Credentials are sent and never shown. --dry-run only shows.
 --prune deletes apps that the same client applied before and that the file no
-longer has. Clients of the file are not applied: a key travels only one way, see
+longer has. A refresh_token of the file counts only for an app that has none yet,
+since the one the cluster keeps is newer; --replace-grant is for a new one that
+somebody has just been given. Clients of the file are not applied: a key travels only one way, see
 "freshet clients add".`,
 		Example: `  freshet apply -f apps.yaml --dry-run
   freshet apply -f apps.yaml
-  freshet apply -f apps.yaml --prune`,
+  freshet apply -f apps.yaml --prune
+  freshet apply -f crm.yaml --replace-grant`,
 		Args: exactly(0),
 	}
 	output := addOutput(cmd, formatTable, formatJSON)
@@ -30,6 +33,7 @@ longer has. Clients of the file are not applied: a key travels only one way, see
 	a := &applier{terminal: t}
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "show what would change and change nothing")
 	cmd.Flags().BoolVar(&a.prune, "prune", false, "delete apps this client applied before and the file no longer has")
+	cmd.Flags().BoolVar(&a.replaceGrant, "replace-grant", false, "put refresh tokens of the file in the place of those the cluster keeps")
 	return onCluster(t, cmd, func(ctx context.Context, c *cluster, _ []string) error {
 		a.cluster, a.output = c, output
 		if *file == "" {
@@ -50,6 +54,7 @@ type applier struct {
 	cluster       *cluster
 	output        *output
 	dryRun, prune bool
+	replaceGrant  bool
 	owners        []string // under which this client's apps are kept
 }
 
@@ -90,7 +95,7 @@ func (a *applier) applyApp(ctx context.Context, name string, app client.App, fil
 	if a.dryRun && file.has(app.Parent) && !known(app.Parent, before) {
 		return previewed(name, before), nil // the cluster cannot preview it without its parent
 	}
-	change, err := a.cluster.PutApp(ctx, name, app, a.dryRun)
+	change, err := a.cluster.PutApp(ctx, name, app, client.ApplyOptions{DryRun: a.dryRun, ReplaceGrant: a.replaceGrant})
 	if err != nil {
 		return appliedApp{}, a.aboutApp(name, err)
 	}

@@ -25,7 +25,7 @@ func TestAThousandReadersOfANewAppCauseOneCall(t *testing.T) {
 	r.fault(t, sandbox.Fault{Kind: sandbox.KindToken, Do: sandbox.Delay, Delay: time.Minute})
 	app := r.shop(shopID)
 	app.Refresh.Timeout = client.Duration(time.Minute)
-	if _, err := r.nodes[0].PutApp(t.Context(), "shop", app, false); err != nil {
+	if _, err := r.nodes[0].PutApp(t.Context(), "shop", app, client.ApplyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -74,7 +74,7 @@ func TestTwoAppsOfOneAccountAreRefused(t *testing.T) {
 	r := startRig(t, 3*time.Second, 2)
 	r.register(t, sandbox.App{AppID: shopID})
 	r.apply(t, "shop", r.shop(shopID))
-	_, err := r.nodes[1].PutApp(t.Context(), "copy", r.shop(shopID), false)
+	_, err := r.nodes[1].PutApp(t.Context(), "copy", r.shop(shopID), client.ApplyOptions{})
 	refused(t, err, http.StatusBadRequest, client.CodeInvalidRequest, `app "copy"`, `app "shop"`, "same identity")
 	if got := r.tokenCalls(shopID); got != 1 {
 		t.Errorf("the platform was called %d times", got)

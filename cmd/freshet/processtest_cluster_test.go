@@ -215,7 +215,7 @@ func (r *rig) register(t *testing.T, account sandbox.App) {
 // apply puts an app and waits until every node serves its access_token.
 func (r *rig) apply(t *testing.T, name string, app client.App) client.Token {
 	t.Helper()
-	if _, err := r.nodes[0].PutApp(t.Context(), name, app, false); err != nil {
+	if _, err := r.nodes[0].PutApp(t.Context(), name, app, client.ApplyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	return r.all(t, name, 1)

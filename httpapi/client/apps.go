@@ -52,11 +52,20 @@ func (c *Client) App(ctx context.Context, name string) (AppInfo, error) {
 	return app, err
 }
 
-// PutApp applies an app. With dryRun nothing is written, and the answer says what would be.
-func (c *Client) PutApp(ctx context.Context, name string, app App, dryRun bool) (AppChange, error) {
+// ApplyOptions says how an app is applied.
+type ApplyOptions struct {
+	DryRun       bool // write nothing; the answer says what would be
+	ReplaceGrant bool // put the given refresh token in the place of the one that is kept
+}
+
+// PutApp applies an app.
+func (c *Client) PutApp(ctx context.Context, name string, app App, opts ApplyOptions) (AppChange, error) {
 	query := url.Values{}
-	if dryRun {
+	if opts.DryRun {
 		query.Set("dry_run", "1")
+	}
+	if opts.ReplaceGrant {
+		query.Set("replace_grant", "1")
 	}
 	var change AppChange
 	err := c.do(ctx, call{method: http.MethodPut, path: appPath(name, ""), query: query, body: app}, &change)

@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"freshet/coordinator"
@@ -69,7 +70,23 @@ func (c *Cluster) checkAppChangeLocked(ch coordinator.AppChange) error {
 	if c.apps > ch.Seen {
 		return fmt.Errorf("comparing apps with revision %d: %w", ch.Seen, coordinator.ErrConflict)
 	}
+	for _, e := range slices.Concat(slices.Collect(maps.Values(c.keys[kindIntent])), slices.Collect(maps.Values(c.keys[kindSalvage]))) {
+		if app, group := attemptOf(e.record); app == ch.App.Name && slices.Contains(ch.Calm, group) {
+			return fmt.Errorf("comparing the attempts of group %q: %w", group, coordinator.ErrConflict)
+		}
+	}
 	return c.statesUnchangedLocked(ch.States)
+}
+
+// attemptOf names the group that an intent or a salvaged result belongs to.
+func attemptOf(record coordinator.Record) (app, group string) {
+	switch r := record.(type) {
+	case coordinator.Intent:
+		return r.App, r.Group
+	case coordinator.Salvage:
+		return r.App, r.Group
+	}
+	return "", ""
 }
 
 // checkGivenLocked compares the grant a human gave with the revision it was

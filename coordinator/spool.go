@@ -1,0 +1,147 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ReasonNoSpool marks a token whose refresher has nowhere to keep a rotated
+// refresh token before it is published.
+const ReasonNoSpool = "no_spool"
+
+// reserve makes sure, before a refresh token is spent, that the one it may be
+// exchanged for will survive a crash.
+func (a *attempt) reserve() error {
+	if !a.task.group.Rotation.Rotates() {
+		return nil
+	}
+	if a.node.spool == nil {
+		return &UpstreamError{
+			Class: ClassConfig, Code: "spool", Reason: ReasonNoSpool,
+			Message: "node " + a.node.name + " has no spool, so a rotated refresh token would not survive a crash: give every node that may refresh a spool directory and a seal key",
+		}
+	}
+	if err := a.node.spool.Reserve(a.intent.Attempt); err != nil {
+		return &UpstreamError{Class: ClassRetry, Code: "spool", Reason: "spool_unwritable", Message: "node " + a.node.name + ": " + err.Error()}
+	}
+	return nil
+}
+
+// keep saves a rotated refresh token on the local disk before anything else is
+// done with it. Where that fails the store is the only place left for it.
+func (a *attempt) keep(ctx context.Context, yield Yield) {
+	if yield.Refresh.IsZero() || a.node.spool == nil {
+		return
+	}
+	if err := a.node.spool.Keep(a.result(yield)); err != nil {
+		a.log.ErrorContext(ctx, "a rotated refresh token is not on disk yet", "attempt", a.intent.Attempt, "err", err)
+	}
+}
+
+// unspool forgets what was kept or reserved for this attempt, once the store has
+// answered definitely.
+func (a *attempt) unspool(ctx context.Context) {
+	if !a.task.group.Rotation.Rotates() || a.node.spool == nil {
+		return
+	}
+	if err := a.node.spool.Drop(a.intent.Attempt); err != nil {
+		a.log.WarnContext(ctx, "a result that was saved stays on disk", "attempt", a.intent.Attempt, "err", err)
+	}
+}
+
+// replayPause is the wait before a replay that failed is tried again.
+const replayPause = 5 * time.Second
+
+// replay brings the results that former processes of this node could not save
+// to the store: published, if nobody took their refresh over, else salvaged.
+func (n *Node) replay(ctx context.Context) error {
+	if n.spool == nil {
+		return nil
+	}
+	kept, err := n.spool.Kept()
+	if err != nil {
+		n.log.ErrorContext(ctx, "reading the spool", "err", err)
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	n.log.WarnContext(ctx, "results of a former process are replayed", "results", len(kept))
+	if !n.listed(ctx) {
+		return ctx.Err()
+	}
+	for _, s := range kept {
+		for {
+			err := n.replayOne(ctx, s)
+			if err == nil {
+				break
+			}
+			n.log.WarnContext(ctx, "replaying a result", "app", s.App, "group", s.Group, "attempt", s.Attempt, "err", err)
+			select {
+			case <-time.After(replayPause):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+// listed waits until everything was read from the store once; what was loaded
+// from disk cannot tell that an app is gone.
+func (n *Node) listed(ctx context.Context) bool {
+	for {
+		moved := n.cache.moved.wait()
+		if n.cache.listed.Load() {
+			return true
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// replayOne settles one result as its attempt would have settled it; nil: there
+// is a definite answer, and the spool has forgotten it.
+func (n *Node) replayOne(ctx context.Context, s Salvage) error {
+	a, ok := n.revive(s)
+	if !ok {
+		n.log.WarnContext(ctx, "a result was dropped: its app is gone or another one now", "app", s.App, "group", s.Group, "attempt", s.Attempt)
+		return n.spool.Drop(s.Attempt)
+	}
+	yield := s.yield()
+	ended, err := a.settleRefused(ctx, yield, nil)
+	if !ended && err == nil {
+		err = a.settle(ctx, yield, nil)
+	}
+	if errors.Is(err, ErrFenced) {
+		return nil
+	}
+	return err
+}
+
+// revive makes the attempt anew that a result comes from; not ok, where the app
+// has no such group in this life.
+func (n *Node) revive(s Salvage) (a *attempt, ok bool) {
+	var t task
+	n.cache.reading(func(r *records) {
+		for _, candidate := range n.tasks(r, s.App) {
+			if candidate.id.group == s.Group && candidate.app.Incarnation == s.Incarnation {
+				t, ok = candidate, true
+			}
+		}
+	})
+	if !ok || len(s.Tokens) == 0 {
+		return nil, false
+	}
+	return &attempt{
+		node: n, task: t, log: n.log.With("app", s.App, "group", s.Group),
+		began: s.Began, asked: s.Tokens[0].Issued, made: origin{s.Generation, s.IntentRevision},
+		intent: Intent{
+			App: s.App, Group: s.Group, Attempt: s.Attempt, Incarnation: s.Incarnation,
+			Bases: s.Bases, Generation: s.Generation, Revision: s.IntentRevision,
+		},
+	}, true
+}
