@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,7 @@ type cluster struct {
 	memory  *memory.Cluster
 	tracer  *tracing.Tracer
 	spans   *tracing.Recorder
+	more    map[string]coordinator.Provider // beside wechat
 	seed    *coordinator.Seed
 	logs    *bytes.Buffer // of all nodes at debug level, if set
 	log     *slog.Logger
@@ -38,6 +40,7 @@ type cluster struct {
 type member struct {
 	*coordinator.Node
 	store *memory.Store
+	spool *memory.Spool
 	stop  context.CancelFunc // SIGTERM
 	done  chan struct{}
 }
@@ -53,12 +56,17 @@ func calm() memory.Config { return memory.Config{SessionTTL: 15 * time.Minute} }
 
 func bubbleOf(t *testing.T, n int, config memory.Config, test func(c *cluster)) {
 	t.Helper()
+	bubbleWith(t, n, config, nil, test)
+}
+
+func bubbleWith(t *testing.T, n int, config memory.Config, more map[string]coordinator.Provider, test func(c *cluster)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		sb, err := sandbox.New(sandbox.Config{Apps: []sandbox.App{{AppID: appid, Secret: secret}}, AnyApp: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &cluster{T: t, sandbox: sb, memory: memory.New(config)}
+		c := &cluster{T: t, sandbox: sb, memory: memory.New(config), more: more}
 		c.tracer, c.spans = tracing.NewRecorder()
 		for i := range n {
 			c.join(fmt.Sprintf("n%d", i+1))
@@ -83,11 +91,19 @@ func (c *cluster) end() {
 // join starts a node.
 func (c *cluster) join(name string) *member {
 	c.Helper()
-	m := &member{store: c.memory.Store(), done: make(chan struct{})}
+	return c.joinWith(name, memory.NewSpool())
+}
+
+// joinWith starts a node on a disk that a former process may have used.
+func (c *cluster) joinWith(name string, spool *memory.Spool) *member {
+	c.Helper()
+	m := &member{store: c.memory.Store(), spool: spool, done: make(chan struct{})}
+	providers := map[string]coordinator.Provider{"wechat": wechat.New(wechat.Config{Transport: c.sandbox.Client().Transport})}
+	maps.Copy(providers, c.more)
 	node, err := coordinator.New(coordinator.Config{
 		Name: name, Store: m.store, Tracer: c.tracer, Seed: c.seed, Heartbeat: c.memory.SessionTTL() / 5,
-		Logger:    c.logger().With("node", name),
-		Providers: map[string]coordinator.Provider{"wechat": wechat.New(wechat.Config{Transport: c.sandbox.Client().Transport})},
+		Logger: c.logger().With("node", name), Spool: spool,
+		Providers: providers,
 	})
 	if err != nil {
 		c.Fatal(err)

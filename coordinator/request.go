@@ -29,15 +29,16 @@ func (n *Node) Refresh(ctx context.Context, name Name, c RefreshCall) (*View, er
 	if c.Force {
 		reason = ReasonForce
 	}
+	on := v.State
 	if v.State.Version <= above {
-		if _, err := n.ask(ctx, Request{Name: name, Above: above, Reason: reason}); err != nil {
+		if on, err = n.ask(ctx, Request{Name: name, Above: above, Reason: reason}); err != nil {
 			return v, err
 		}
 	}
 	if c.Wait <= 0 {
 		return n.existing(name)
 	}
-	return n.awaitAnswer(ctx, name, above, c.Wait)
+	return n.awaitAnswer(ctx, on, above, c.Wait)
 }
 
 func (n *Node) existing(name Name) (*View, error) {
@@ -125,21 +126,26 @@ func (n *Node) look(name Name) (s standing, err error) {
 	return s, err
 }
 
+// answered reports whether a request that was made on a state has been answered.
+// It goes with a newer state, in one revision; that it stood need not have been
+// seen here, since it may come and go between two looks.
+func (s standing) answered(on State) bool {
+	return s.whole && !s.stands && s.view.State.Revision > on.Revision
+}
+
 // awaitAnswer waits until a version above the given one is known, or the
-// request was answered without one.
-func (n *Node) awaitAnswer(ctx context.Context, name Name, above int64, wait time.Duration) (*View, error) {
+// request that was made on a state was answered without one.
+func (n *Node) awaitAnswer(ctx context.Context, on State, above int64, wait time.Duration) (*View, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	seen := false
+	name := on.Name
 	for {
 		moved, drained := n.cache.moved.wait(), n.drained.wait()
 		now, err := n.look(name)
 		if err != nil {
 			return nil, err
 		}
-		seen = seen || now.stands
-		gone := seen && !now.stands && now.whole
-		if now.view.Version() > above || gone || n.draining.Load() {
+		if now.view.Version() > above || now.answered(on) || n.draining.Load() {
 			return n.answer(name, Want{Above: above})
 		}
 		select {
@@ -196,7 +202,7 @@ func (n *Node) Report(ctx context.Context, name Name, c ReportCall) (Report, err
 	if err != nil {
 		return Report{}, err
 	}
-	return n.awaitVerdict(ctx, name, version, on.Verdict)
+	return n.awaitVerdict(ctx, on, version)
 }
 
 // reported finds the version that a report means.
@@ -220,20 +226,19 @@ func (n *Node) reported(name Name, v *View, c ReportCall) (int64, error) {
 	return 0, Invalidf("no current or recent value of %s has the fingerprint %.32q: report the one you were given", name, c.Fingerprint)
 }
 
-// awaitVerdict waits until it is clear what becomes of a report; former is the
-// verdict that was known before it was made.
-func (n *Node) awaitVerdict(ctx context.Context, name Name, version int64, former Verdict) (Report, error) {
+// awaitVerdict waits until it is clear what becomes of a report that was made on
+// a state.
+func (n *Node) awaitVerdict(ctx context.Context, on State, version int64) (Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, reportWait)
 	defer cancel()
-	seen := false
+	name := on.Name
 	for {
 		moved := n.cache.moved.wait()
 		now, err := n.look(name)
 		if err != nil {
 			return Report{}, err
 		}
-		seen = seen || now.stands
-		if answer, ok := verdictOn(now.view.State, version, former, seen && !now.stands && now.whole); ok {
+		if answer, ok := verdictOn(now.view.State, version, on.Verdict, now.answered(on)); ok {
 			return Report{Answer: answer, After: version, View: now.view}, nil
 		}
 		if now.stands && n.replacing(name, now.request) {

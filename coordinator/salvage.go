@@ -91,6 +91,22 @@ func (a *attempt) fits(s Salvage) bool {
 	return true
 }
 
+// outlived returns the salvaged results that nobody can use once this attempt is
+// published, with its grant if it has a new one.
+func (a *attempt) outlived(next *Grant, failure error) []Salvage {
+	var outlived []Salvage
+	for _, s := range a.now.Salvage {
+		newer := a.fits(s) && (failure != nil || !s.Refresh.IsZero())
+		if newer && next != nil {
+			newer = origin{s.Generation, s.IntentRevision}.produces(next)
+		}
+		if !newer {
+			outlived = append(outlived, s)
+		}
+	}
+	return outlived
+}
+
 // due reports whether the group is to be fetched now, salvage or not.
 func (a *attempt) due() bool {
 	if a.task.request != nil || a.task.foreign != nil {

@@ -132,13 +132,14 @@ func (s Situation) incarnation(lineage []Ancestor) error {
 
 // publication puts the end of the attempt together from what was last read.
 func (a *attempt) publication(yield Yield, failure error) Publication {
-	p := Publication{Intent: a.intent, Lineage: a.now.Lineage, Salvage: a.now.Salvage}
+	p := Publication{Intent: a.intent, Lineage: a.now.Lineage}
 	if a.task.group.Rotation.Spends() {
 		p.Spent = a.now.Grant
 	}
 	if p.Spent != nil && !yield.Refresh.IsZero() {
 		p.Grant = p.Spent.next(yield.Refresh, a.made, a.asked)
 	}
+	p.Salvage = a.outlived(p.Grant, failure)
 	if a.now.Leads {
 		p.Epoch = a.held.Epoch
 	}
