@@ -74,7 +74,7 @@ func strength(r coordinator.Reason) int {
 		return 2
 	case coordinator.ReasonRefresh:
 		return 1
-	case coordinator.ReasonDue:
+	case coordinator.ReasonDue, coordinator.ReasonLastChance:
 	}
 	return 0
 }

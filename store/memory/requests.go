@@ -35,7 +35,7 @@ func strength(r coordinator.Reason) int {
 		return 2
 	case coordinator.ReasonRefresh:
 		return 1
-	case coordinator.ReasonDue: // nobody asks for that
+	case coordinator.ReasonDue, coordinator.ReasonLastChance: // nobody asks for those
 	}
 	return 0
 }

@@ -146,11 +146,11 @@ func testGrantChangedBeforeOpen(t *testing.T, h Harness) {
 func testGrantNotSpent(t *testing.T, h Harness) {
 	w := newWorld(t, h)
 	o := w.opening("a1")
-	given := w.give(app)
+	w.give(app)
 	i, err := w.store.Open(soon(t), o)
 	w.must(err)
 	p := w.publication(i, w.leader.Epoch)
-	given = w.give(app)
+	given := w.give(app)
 	w.must(w.tryPublish(p))
 	if diff := diff(given, w.read().Grant); diff != "" {
 		t.Errorf("grant (-before +after):\n%s", diff)
