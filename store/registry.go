@@ -120,13 +120,11 @@ func (s *Store) grantWritten(t txn, c coordinator.AppChange, a answer) error {
 	if c.Grant == nil || a.holds(s.keys.of(*c.Grant), encodeRecord(*c.Grant)) {
 		return nil
 	}
-	there, found, err := recordOf[coordinator.Grant](s.keys, a.there[s.keys.of(*c.Grant)])
-	switch rotated := there.Generation - c.Grant.Generation; {
+	there, _, err := recordOf[coordinator.Grant](s.keys, a.there[s.keys.of(*c.Grant)])
+	switch {
 	case err != nil:
 		return err
-	case !found || there.Incarnation != c.Grant.Incarnation || rotated < 1:
-		return s.refused(t, a)
-	case rotated > 1:
+	case there.Generation > c.Grant.Generation+1:
 		return t.gaveUp(true, errors.New("the grant was rotated since"))
 	case there.Previous.Equal(c.Grant.Current):
 		return nil

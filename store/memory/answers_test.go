@@ -166,26 +166,6 @@ func TestLostAnswerIsNotMistakenForAnother(t *testing.T) {
 	})
 }
 
-// Two humans give an app a grant at once: the apps they write are the same, the
-// grants are not.
-func TestLostAnswerIsNotMistakenForAnothersGrant(t *testing.T) {
-	bubble(t, func(t *testing.T, h *harness) {
-		put := func(value string) error {
-			return h.nodes[0].PutApp(t.Context(), coordinator.AppChange{
-				App:   coordinator.App{Name: "shop", Incarnation: 1},
-				Grant: &coordinator.Grant{App: "shop", Generation: 1, Current: coordinator.NewSecret(value)},
-			})
-		}
-		if err := put("other"); err != nil {
-			t.Fatal(err)
-		}
-		h.nodes[0].LoseAnswer(memory.OpPutApp, false)
-		if err := put("mine"); !errors.Is(err, coordinator.ErrConflict) {
-			t.Errorf("got error %v, want ErrConflict: the grant there is another's", err)
-		}
-	})
-}
-
 func TestReadFails(t *testing.T) {
 	bubble(t, func(t *testing.T, h *harness) {
 		mishap := errors.New("mishap")
