@@ -84,7 +84,8 @@ func (s *Store) writeApp(t *txn, c coordinator.AppChange, old coordinator.Creden
 // writeGrant writes the grant a human gave. A new incarnation alone keeps every
 // attempt of the former one from writing over it, so what it replaces need not
 // have been seen; within an incarnation a rotation may have come in between,
-// and the only copy of its refresh token would be lost.
+// and the only copy of its refresh token would be lost. One that was read with
+// what it replaces is always held to that.
 func (s *Store) writeGrant(t *txn, c coordinator.AppChange, old coordinator.Credentials) {
 	if c.Grant == nil {
 		return

@@ -134,7 +134,8 @@ func copyOf(record coordinator.Record, revision int64) coordinator.Record {
 		r.Rotated, r.Revision = wall(r.Rotated), revision
 		return r
 	case coordinator.Intent:
-		r.Bases, r.Began, r.Revision = maps.Clone(r.Bases), wall(r.Began), revision
+		r.Bases, r.Revision = maps.Clone(r.Bases), revision
+		r.Began, r.Unresolved = wall(r.Began), wall(r.Unresolved)
 		return r
 	case coordinator.Salvage:
 		return copySalvage(r, revision)
