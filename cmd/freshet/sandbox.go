@@ -20,11 +20,15 @@ func newSandbox(t *terminal) *cobra.Command {
 		Short: "run emulated platforms, to try and to test against",
 		Long: `Runs the platforms freshet knows, emulated: their calls, lifetimes, quotas and
 error codes, with faults on command and an oracle that tells what really
-happened. Without --app every appid is welcome and its first secret is the right
-one. The sandbox asks nobody for a key: keep it where only tests reach it.`,
+happened. Without --app every appid and OAuth client_id is welcome and its first
+secret is the right one. WeChat's calls are below /cgi-bin, the OAuth 2 server is
+POST /oauth/token with GET /oauth/userinfo as what its tokens are good for; POST
+/_clients sets how a client is treated, POST /_grant gives a first refresh token.
+The sandbox asks nobody for a key: keep it where only tests reach it.`,
 		Example: `  freshet sandbox
   freshet sandbox --listen 127.0.0.1:7490 --time-scale 60
   SHOP_SECRET=abc freshet sandbox --app wx0000000000000001:SHOP_SECRET
+  curl -u crm:s3cret http://127.0.0.1:7490/oauth/token -d grant_type=client_credentials
   curl http://127.0.0.1:7490/_oracle`,
 		Args: exactly(0),
 	}
@@ -76,6 +80,9 @@ func serveSandbox(ctx context.Context, t *terminal, address string, box http.Han
 
 func sandboxRoutes(address net.Addr) string {
 	return strings.ReplaceAll(`  curl -X POST URL/cgi-bin/stable_token -d '{"grant_type":"client_credential","appid":"wx1","secret":"s"}'
+  curl -u crm:s URL/oauth/token -d grant_type=client_credentials
+  curl -X POST URL/_clients -d '{"client_id":"crm","client_secret":"s","rotation":"strict","lifetime":"1h"}'
+  curl -X POST URL/_grant  -d '{"client_id":"crm","subject":"alice"}'   a first refresh token
   curl URL/                                             every route
   curl URL/_oracle                                      what really happened
   curl -X POST URL/_kill   -d '{"appid":"wx1","line":"stable"}'

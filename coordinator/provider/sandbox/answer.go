@@ -12,12 +12,13 @@ import (
 
 // answer is what a platform, or a fault in its place, has decided to say.
 type answer struct {
-	status int
-	header map[string]string
-	body   []byte
-	code   int  // the platform's own error number; 0 for none
-	failed bool // the caller got no success
-	gzip   bool // may be compressed for a caller who accepts it
+	status  int
+	header  map[string]string
+	body    []byte
+	code    int    // the platform's own error number; 0 for none
+	refused string // the platform's own error word, where it has words; empty for none
+	failed  bool   // the caller got no success
+	gzip    bool   // may be compressed for a caller who accepts it
 }
 
 // jsonAnswer returns a success with v as its body. The odd content type is the

@@ -18,6 +18,10 @@ func (s *Sandbox) commandRoutes() []route {
 		{"POST /_confirm", "answers a confirmation as the administrator", command(s.confirmAddress)},
 		{"GET /_apps", "lists the apps, without secrets", s.listApps},
 		{"POST /_apps", "creates or changes an app", command(s.changeApp)},
+		{"GET /_clients", "lists the OAuth clients, without secrets", s.listClients},
+		{"POST /_clients", "creates or changes an OAuth client", command(s.changeClient)},
+		{"POST /_grant", "a user consents: answers a refresh token", command(s.giveGrant)},
+		{"POST /_revoke", "a user takes it back", command(s.takeGrant)},
 		{"GET /_oracle", "what really happened; ?value= asks whether one value lives", s.showOracle},
 	}
 }
@@ -82,7 +86,7 @@ func (s *Sandbox) killToken(body []byte) (any, error) {
 	}
 	killed := 0
 	for _, value := range values {
-		if s.wechat.end(value, order.Expire) {
+		if s.wechat.end(value, order.Expire) || s.oauth.end(value) {
 			killed++
 		}
 	}

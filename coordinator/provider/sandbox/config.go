@@ -18,8 +18,10 @@ type Config struct {
 	TimeScale float64
 	// Apps are the WeChat registrations known from the start.
 	Apps []App
-	// AnyApp accepts unknown appids: the first token call creates the app and
-	// its secret is remembered.
+	// OAuthClients are the OAuth 2 clients known from the start.
+	OAuthClients []OAuthClient
+	// AnyApp accepts unknown appids and client_ids: the first token call creates
+	// the app or client and its secret is remembered.
 	AnyApp bool
 	// TokenPrefix starts every value handed out, so that a search through logs
 	// and pages finds any that leaked. At most 64 of A-Z a-z 0-9 _ and -.
@@ -51,5 +53,19 @@ func (c Config) validate() error {
 			errs = append(errs, fmt.Errorf("app %d: %w", i, err))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, validateClients(c.OAuthClients)...)...)
+}
+
+func validateClients(clients []OAuthClient) (errs []error) {
+	seen := make(map[string]bool)
+	for i, client := range clients {
+		if seen[client.ID] {
+			errs = append(errs, fmt.Errorf("client %q: named twice", client.ID))
+		}
+		seen[client.ID] = true
+		if err := client.validate(); err != nil {
+			errs = append(errs, fmt.Errorf("client %d: %w", i, err))
+		}
+	}
+	return errs
 }

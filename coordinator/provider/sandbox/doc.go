@@ -23,6 +23,18 @@
 // platform publishes nothing the sandbox chooses, and says so at the field or
 // function concerned.
 //
+// # The OAuth 2 server
+//
+//	POST /oauth/token     grants client_credentials and refresh_token, body form or JSON
+//	GET  /oauth/userinfo  a business call: who a Bearer token belongs to, or 401
+//
+// It is as strict as RFC 6749, 6750 and 9700 word it. An [OAuthClient] says how its
+// client authenticates, what it may ask for and what becomes of a refresh token that
+// was used. [Sandbox.Issue] gives the first one, as a user's consent would;
+// [Sandbox.LiveRefresh] tells whether one that somebody keeps is still worth keeping.
+// A lost answer to a call that was obeyed is the fault {"do":"reset","when":"after"},
+// a late one {"do":"delay","when":"after"}.
+//
 // # Commands
 //
 //	GET, POST, DELETE /_faults  lists, adds ([Fault] as JSON), clears (?app=) faults
@@ -30,6 +42,9 @@
 //	POST /_mint                 {"appid"}: a foreign system mints a plain token
 //	POST /_confirm              {"appid","ip","approve"}: the administrator answers a confirmation
 //	GET, POST /_apps            lists, creates and changes apps ([App] as JSON; absent fields stay)
+//	GET, POST /_clients         lists, creates and changes OAuth clients ([OAuthClient] as JSON)
+//	POST /_grant                {"client_id","subject"}: a user consents; answers {"refresh_token"}
+//	POST /_revoke               {"client_id","subject"}: the user takes it back
 //	GET  /_oracle               the [Report]; ?value= says whether one value lives
 //	GET  /                      this list
 //

@@ -19,7 +19,9 @@ const (
 	KindTicket      Kind = "ticket"       // GET /cgi-bin/ticket/getticket
 	KindProbe       Kind = "probe"        // quota/get and get_api_domain_ip
 	KindClearQuota  Kind = "clear_quota"  // both forms
-	KindBusiness    Kind = "business"     // every other platform path
+	KindBusiness    Kind = "business"     // every other WeChat path
+	KindOAuthToken  Kind = "oauth_token"  //nolint:gosec // G101: a name, no credential; calls of /oauth/token
+	KindOAuthUse    Kind = "oauth_use"    // /oauth/userinfo
 )
 
 // Action names what a fault does to a call.
@@ -34,7 +36,8 @@ const (
 	HTML     Action = "html"     // answer with a gateway's error page, Fault.Status (default 502)
 	Truncate Action = "truncate" // announce the whole answer, send half of it, close
 	Huge     Action = "huge"     // stream Fault.Bytes (default 64 MiB) of an answer that makes no sense
-	Errcode  Action = "errcode"  // answer with Fault.Errcode as the platform would
+	Errcode  Action = "errcode"  // answer with Fault.Errcode as WeChat would
+	Refuse   Action = "refuse"   // answer with Fault.Error as an OAuth server would
 )
 
 // Moment says on which side of the platform's own work a fault strikes.
@@ -53,7 +56,7 @@ const maxHuge = 1 << 30
 // added first strikes. In JSON the fields have the names in their tags and
 // durations are written like "1m30s".
 type Fault struct {
-	App  string `json:"app,omitempty"`  // appid whose calls it strikes; empty: every app's
+	App  string `json:"app,omitempty"`  // appid or client_id whose calls it strikes; empty: every app's
 	Kind Kind   `json:"kind,omitempty"` // kind of call it strikes; empty: every kind
 	Host string `json:"host,omitempty"` // host the call was sent to, without port; empty: every host
 	Skip int    `json:"skip,omitempty"` // how many fitting calls it lets pass first
@@ -68,12 +71,13 @@ type Fault struct {
 	// Late makes the platform act at the end of the Delay even though the caller
 	// has gone, like a request delivered after its deadline. Only for Delay, Before.
 	Late    bool              `json:"late,omitempty"`
-	Status  int               `json:"status,omitempty"`  // for Status and HTML
-	Header  map[string]string `json:"header,omitempty"`  // extra headers, for Status and HTML
+	Status  int               `json:"status,omitempty"`  // for Status, HTML and Refuse
+	Header  map[string]string `json:"header,omitempty"`  // extra headers, for Status, HTML and Refuse
 	Body    string            `json:"body,omitempty"`    // for Status and HTML, instead of the default
 	Bytes   int64             `json:"bytes,omitempty"`   // for Huge; at most 1 GiB
 	Errcode int               `json:"errcode,omitempty"` // for Errcode; any number but 0
-	Errmsg  string            `json:"errmsg,omitempty"`  // for Errcode, instead of the platform's own text
+	Error   string            `json:"error,omitempty"`   // for Refuse, e.g. "temporarily_unavailable"
+	Errmsg  string            `json:"errmsg,omitempty"`  // for Errcode, instead of the platform's own text; for Refuse, the error_description
 }
 
 type faultFields Fault
@@ -100,8 +104,11 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 }
 
 func (f Fault) validate() error {
-	kinds := []Kind{"", KindAny, KindToken, KindStableToken, KindTicket, KindProbe, KindClearQuota, KindBusiness}
-	actions := []Action{Delay, Hang, Reset, Status, HTML, Truncate, Huge, Errcode}
+	kinds := []Kind{
+		"", KindAny, KindToken, KindStableToken, KindTicket, KindProbe, KindClearQuota, KindBusiness,
+		KindOAuthToken, KindOAuthUse,
+	}
+	actions := []Action{Delay, Hang, Reset, Status, HTML, Truncate, Huge, Errcode, Refuse}
 	switch {
 	case !slices.Contains(kinds, f.Kind):
 		return fmt.Errorf("fault kind %q: want one of %q", f.Kind, kinds[1:])
@@ -121,6 +128,8 @@ func (f Fault) validate() error {
 		return fmt.Errorf("fault bytes %d: want at most %d", f.Bytes, maxHuge)
 	case f.Do == Errcode && f.Errcode == 0:
 		return errors.New("fault errcode: say which")
+	case (f.Do == Refuse) != (f.Error != ""):
+		return errors.New("fault refuse: say which error, and an error with refuse only")
 	}
 	return nil
 }

@@ -101,10 +101,13 @@ func (hit *strike) hang(ctx context.Context) error {
 	}
 }
 
-// answer returns the whole answer of a Status, HTML or Errcode fault.
+// answer returns the whole answer of a Status, HTML, Errcode or Refuse fault.
 func (hit *strike) answer() answer {
 	if hit.Do == Errcode {
 		return wechatError{code: hit.Errcode, text: hit.Errmsg}.answer()
+	}
+	if hit.Do == Refuse {
+		return oauthError{code: hit.Error, text: hit.Errmsg, status: hit.Status, header: hit.Header}.answer()
 	}
 	status, kind, body := cmp.Or(hit.Status, http.StatusServiceUnavailable), "text/plain; charset=utf-8", hit.Body
 	if hit.Do == HTML {

@@ -8,7 +8,7 @@ import (
 // Report is what the oracle knows. It counts what reached the platforms, whatever
 // the caller was told of it.
 type Report struct {
-	Apps map[string]AppReport `json:"apps"` // by appid as callers claimed it; "" where a call showed none
+	Apps map[string]AppReport `json:"apps"` // by appid or client_id as callers claimed it; "" where a call showed none
 }
 
 // AppReport is one app's part of a Report.
@@ -20,15 +20,17 @@ type AppReport struct {
 	Foreign int                 `json:"foreign"` // of the plain ones, those that Mint issued
 	// Confirmations counts the messages that asked the administrator about an address.
 	Confirmations int           `json:"confirmations"`
-	Live          []TokenReport `json:"live"` // oldest first within a line
+	Live          []TokenReport `json:"live"`            // oldest first within a line
+	OAuth         *OAuthReport  `json:"oauth,omitempty"` // of an OAuth client; nil for others
 }
 
 // CallReport counts the calls of one kind.
 type CallReport struct {
 	Gauge
-	Calls    int         `json:"calls"`
-	Failed   int         `json:"failed"`   // no success was sent whole
-	Errcodes map[int]int `json:"errcodes"` // :: errcode → answers with it, faults included
+	Calls    int            `json:"calls"`
+	Failed   int            `json:"failed"`           // no success was sent whole
+	Errcodes map[int]int    `json:"errcodes"`         // :: errcode → answers with it, faults included
+	Errors   map[string]int `json:"errors,omitempty"` // :: OAuth error → answers with it, faults included
 }
 
 // Gauge counts calls that are on their way at once: from when the platform has
@@ -57,6 +59,11 @@ func (s *Sandbox) Oracle() Report {
 		report := apps[appid]
 		report.Live = live
 		apps[appid] = report
+	}
+	for id, report := range s.oauth.report() {
+		app := apps[id]
+		app.OAuth = &report
+		apps[id] = app
 	}
 	return Report{Apps: apps}
 }
@@ -108,6 +115,9 @@ func (o *oracle) end(c call, a answer) {
 	if a.code != 0 {
 		calls.note(a.code)
 	}
+	if a.refused != "" {
+		calls.noteError(a.refused)
+	}
 	app.Calls[c.kind] = calls
 }
 
@@ -139,7 +149,7 @@ func (o *oracle) snapshot() map[string]AppReport {
 		report.Issued = maps.Clone(app.Issued)
 		report.Calls = make(map[Kind]CallReport, len(app.Calls))
 		for kind, calls := range app.Calls {
-			calls.Errcodes = maps.Clone(calls.Errcodes)
+			calls.Errcodes, calls.Errors = maps.Clone(calls.Errcodes), maps.Clone(calls.Errors)
 			report.Calls[kind] = calls
 		}
 		apps[appid] = report
@@ -157,4 +167,11 @@ func (c *CallReport) note(errcode int) {
 		c.Errcodes = make(map[int]int)
 	}
 	c.Errcodes[errcode]++
+}
+
+func (c *CallReport) noteError(word string) {
+	if c.Errors == nil {
+		c.Errors = make(map[string]int)
+	}
+	c.Errors[word]++
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -19,7 +20,7 @@ type route struct {
 const maxRequestBody = 1 << 20
 
 func (s *Sandbox) mount() {
-	s.routes = append(s.wechatRoutes(), s.commandRoutes()...)
+	s.routes = slices.Concat(s.wechatRoutes(), s.oauthRoutes(), s.commandRoutes())
 	for _, r := range s.routes {
 		s.mux.HandleFunc(r.pattern, r.handler)
 	}

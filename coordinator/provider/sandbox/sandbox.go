@@ -17,6 +17,7 @@ type Sandbox struct {
 	faults *faults
 	oracle *oracle
 	wechat *wechat
+	oauth  *oauth
 }
 
 // New returns a sandbox, or every mistake in cfg. It starts no goroutine and
@@ -31,7 +32,9 @@ func New(cfg Config) (*Sandbox, error) {
 		faults: newFaults(),
 		oracle: newOracle(),
 	}
-	s.wechat = newWechat(cfg, newClock(cfg.TimeScale, time.Now()), s.oracle)
+	c := newClock(cfg.TimeScale, time.Now())
+	s.wechat = newWechat(cfg, c, s.oracle)
+	s.oauth = newOAuth(cfg, c)
 	s.mount()
 	return s, nil
 }
@@ -76,6 +79,6 @@ func (s *Sandbox) begin(r *http.Request, c call) (end func(answer)) {
 	return func(a answer) {
 		s.oracle.end(c, a)
 		s.logger.DebugContext(ctx, "call answered", "kind", string(c.kind), "app", c.app,
-			"forced", c.forced, "status", a.status, "errcode", a.code, "elapsed", time.Since(began))
+			"forced", c.forced, "status", a.status, "errcode", a.code, "error", a.refused, "elapsed", time.Since(began))
 	}
 }

@@ -6,11 +6,13 @@ import (
 	"time"
 )
 
-// Alive reports whether a token or ticket works now.
-func (s *Sandbox) Alive(value string) bool {
-	s.wechat.mu.Lock()
-	defer s.wechat.mu.Unlock()
-	return s.wechat.values[value].alive(time.Now())
+// Alive reports whether a token or ticket works now, of either platform.
+func (s *Sandbox) Alive(value string) bool { return s.wechat.knows(value) || s.oauth.knows(value) }
+
+func (p *wechat) knows(value string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.values[value].alive(time.Now())
 }
 
 // Current returns the newest value of a line if it lives.
@@ -23,8 +25,10 @@ func (s *Sandbox) Current(appid string, line Line) (value string, ok bool) {
 }
 
 // KillToken ends a value at once, as if it had been replaced; business calls with
-// it answer 40001. It reports whether the value lived.
-func (s *Sandbox) KillToken(value string) bool { return s.wechat.end(value, false) }
+// it answer 40001, or 401 for an OAuth access token. It reports whether the value lived.
+func (s *Sandbox) KillToken(value string) bool {
+	return s.wechat.end(value, false) || s.oauth.end(value)
+}
 
 // ExpireToken ends a value at once as if its lifetime were over; business calls
 // with it answer 42001. It reports whether the value lived.
