@@ -160,11 +160,11 @@ func unpack[T any](k kept, s Sealer, content []byte, v *T, fields func(*wire, *T
 	case content[3] != localFormat:
 		return fmt.Errorf("it has format %d, and this build reads format %d", content[3], localFormat)
 	}
-	length := binary.BigEndian.Uint64(content[4:localHeader])
-	if uint64(len(content)-localHeader) < length {
+	length, content := binary.BigEndian.Uint64(content[4:localHeader]), content[localHeader:]
+	if uint64(len(content)) < length {
 		return errCutShort
 	}
-	plain, err := s.Open(content[localHeader:localHeader+length], k.sealedAbout())
+	plain, err := s.Open(content[:length], k.sealedAbout())
 	if err != nil {
 		return err
 	}

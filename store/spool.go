@@ -81,7 +81,7 @@ func newSpool(dir string, seal Sealer, log *slog.Logger, d disk) (*Spool, error)
 		return nil, errors.Join(fmt.Errorf("the spool %s cannot be read: %w", dir, err), lock.Close())
 	}
 	if len(s.left) > 0 {
-		log.Info("a former process left results or reservations in the spool", "files", len(s.left)) //nolint:sloglint // there is no context here
+		log.Info("a former process left results or reservations in the spool", "files", len(s.left))
 	}
 	return s, nil
 }
