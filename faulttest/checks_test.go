@@ -29,8 +29,9 @@ func found(t *testing.T, wrong []string, want string) {
 // history is a ledger with batches that are numbered from 1; the first is a snapshot.
 func history(batches ...[]coordinator.Event) *Ledger {
 	l := NewLedger()
+	source := l.Source()
 	for i, events := range batches {
-		l.Keep(coordinator.Batch{Revision: int64(i + 1), Snapshot: i == 0, Events: events})
+		source.Keep(coordinator.Batch{Revision: int64(i + 1), Snapshot: i == 0, Events: events})
 	}
 	return l
 }
@@ -90,11 +91,26 @@ func TestTheLedgerFindsWhatMustNotBeWritten(t *testing.T) {
 
 func TestAHoleInTheHistoryIsCountedAndForgiven(t *testing.T) {
 	l := history(put(version(1, "x"), intent("a")))
-	l.Keep(coordinator.Batch{Revision: 9, Snapshot: true, Events: put(version(4, "y"), budget(7))})
-	l.Keep(coordinator.Batch{Revision: 10, Events: put(intent("b"), budget(8))})
+	source := l.Source()
+	source.Keep(coordinator.Batch{Revision: 9, Snapshot: true, Events: put(version(4, "y"), budget(7))})
+	source.Keep(coordinator.Batch{Revision: 10, Events: put(intent("b"), budget(8))})
 	found(t, l.Wrong(), "")
 	if a, ok := l.Attempt("a"); l.Holes() != 1 || !ok || a.Ended.IsZero() || l.Charged("shop") != 8 {
 		t.Errorf("%d holes, the attempt that is gone %+v, %d calls charged", l.Holes(), a, l.Charged("shop"))
+	}
+}
+
+// TestWhatOneSourceMissesAnotherFills lets one list anew while the other goes on.
+func TestWhatOneSourceMissesAnotherFills(t *testing.T) {
+	l := NewLedger()
+	one, two := l.Source(), l.Source()
+	one.Keep(coordinator.Batch{Revision: 1, Snapshot: true})
+	two.Keep(coordinator.Batch{Revision: 2, Snapshot: true, Events: put(version(1, "x"))})
+	one.Keep(coordinator.Batch{Revision: 2, Events: put(version(1, "x"))})
+	one.Keep(coordinator.Batch{Revision: 3, Events: put(version(2, "y"))})
+	two.Keep(coordinator.Batch{Revision: 3, Events: put(version(2, "y"))})
+	if got := l.Values(shop); l.Holes() != 0 || len(got) != 2 || len(l.Wrong()) != 0 {
+		t.Errorf("%d holes, %d values, wrong: %v", l.Holes(), len(got), l.Wrong())
 	}
 }
 

@@ -66,15 +66,40 @@ func NewLedger() *Ledger {
 	}
 }
 
-// Keep writes down a batch of a coordinator.Store's Watch.
-func (l *Ledger) Keep(b coordinator.Batch) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if b.Snapshot && l.began && b.Revision > l.revision {
+// Source is one of several watches of the same etcd.
+type Source struct {
+	ledger  *Ledger
+	pending *coordinator.Batch // a snapshot that leaves a hole unless another source fills it
+}
+
+// Source returns a new one. With several of them no member of etcd that is stopped
+// or slow holds the ledger up.
+func (l *Ledger) Source() *Source { return &Source{ledger: l} }
+
+// Keep writes down a batch of a coordinator.Store's Watch, unless another source
+// was quicker.
+func (s *Source) Keep(b coordinator.Batch) {
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	if s.pending != nil && s.pending.Revision > s.ledger.revision {
+		s.ledger.keepLocked(*s.pending)
+	}
+	s.pending = nil
+	switch {
+	case b.Revision <= s.ledger.revision:
+	case b.Snapshot && s.ledger.began:
+		s.pending = &b
+	default:
+		s.ledger.keepLocked(b)
+	}
+}
+
+func (l *Ledger) keepLocked(b coordinator.Batch) {
+	if b.Snapshot && l.began {
 		l.holes++ // what was written between is not known
 	}
 	l.began = l.began || b.Snapshot
-	l.revision = max(l.revision, b.Revision)
+	l.revision = b.Revision
 	if b.Snapshot {
 		l.closeMissing(b)
 	}

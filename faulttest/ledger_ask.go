@@ -103,3 +103,13 @@ func (l *Ledger) Following(name coordinator.Name, version int64) (Value, bool) {
 	}
 	return values[i], true
 }
+
+// BusySince reports whether an attempt of a node was open at an instant or was
+// opened after it.
+func (l *Ledger) BusySince(node string, at time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.attempts, func(a *Attempt) bool {
+		return a.Node == node && (a.Ended.IsZero() || a.Ended.After(at))
+	})
+}

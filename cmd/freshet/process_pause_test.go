@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"freshet/coordinator/provider/sandbox"
+	"freshet/faulttest"
 	"freshet/httpapi/client"
 )
 
@@ -17,7 +18,7 @@ import (
 // enough that another node refreshes now.
 type frozen struct {
 	*rig
-	history *history
+	history *faulttest.Ledger
 	former  *node   // stopped
 	others  []*node // one of them refreshes
 	epoch   int64   // of the former
@@ -68,7 +69,7 @@ func (f *frozen) check(t *testing.T, version int64) {
 	if current, ok := f.box.Current(shopID, sandbox.LinePlain); !ok || current != last.Value {
 		t.Error("the platform's newest value is not the one the nodes serve: an update was lost")
 	}
-	for _, wrong := range f.history.deposed() {
+	for _, wrong := range f.history.Wrong() {
 		t.Error(wrong)
 	}
 }

@@ -36,8 +36,10 @@ type rig struct {
 	box   *sandbox.Sandbox
 	boxAt string // URL
 	nodes []*node
-	env   []string // of every node
-	extra string   // lines of every node's configuration
+	env   []string                        // of every node
+	extra string                          // lines of every node's configuration
+	paths paths                           // of the nodes to etcd; nil: nothing is between
+	wrap  func(http.Handler) http.Handler // of the platform; nil: nothing is between
 }
 
 // node is one freshet process.
@@ -53,12 +55,13 @@ type node struct {
 func startRig(t *testing.T, ttl time.Duration, nodes int, change ...func(*rig)) *rig {
 	t.Helper()
 	r := &rig{etcd: startEtcds(t, 3), ttl: ttl}
-	r.openSandbox(t)
 	for _, f := range change {
 		f(r)
 	}
+	r.openSandbox(t)
 	for i := range nodes {
-		r.nodes = append(r.nodes, r.startNode(t, fmt.Sprintf("n%d", i+1), r.etcd.endpoints()))
+		name := fmt.Sprintf("n%d", i+1)
+		r.nodes = append(r.nodes, r.startNode(t, name, r.endpointsOf(t, name)))
 	}
 	for _, n := range r.nodes {
 		n.ready(t)
@@ -72,7 +75,11 @@ func (r *rig) openSandbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(box)
+	var platform http.Handler = box
+	if r.wrap != nil {
+		platform = r.wrap(box)
+	}
+	server := httptest.NewServer(platform)
 	t.Cleanup(func() {
 		box.ClearFaults("") // a call that hangs would hold Close up
 		server.Close()
