@@ -27,10 +27,11 @@ func (n *Node) follow(ctx context.Context) error {
 // those who wait are woken, so that nobody sees half a revision.
 func (n *Node) apply(ctx context.Context, batch Batch) {
 	n.heard.Store(int64(time.Since(n.born)))
-	if len(batch.Events) == 0 && !batch.Snapshot {
+	remake := n.remake.Swap(false)
+	if len(batch.Events) == 0 && !batch.Snapshot && !remake {
 		return
 	}
-	t := &touched{tokens: map[Name]*Token{}, apps: map[string]struct{}{}}
+	t := &touched{tokens: map[Name]*Token{}, apps: map[string]struct{}{}, all: remake}
 	n.cache.mu.Lock()
 	if batch.Snapshot {
 		n.cache.startOver(t)
@@ -247,6 +248,9 @@ func (n *Node) viewOf(ctx context.Context, name Name, old *View, cell *cell, t *
 	})
 	if !exists || next.State.Deleted {
 		return nil
+	}
+	if n.Room().Full() {
+		next.State.Reason = ReasonStoreFull
 	}
 	next.Token = n.valueOf(ctx, name, old, cell, t)
 	if next.Token != nil {

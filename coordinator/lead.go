@@ -127,7 +127,7 @@ func (r *refresher) beat(ctx context.Context) {
 // with each heartbeat, so that a wall clock that was set is noticed.
 func (r *refresher) untilNext() time.Duration {
 	at, ok := r.queue.Next()
-	if !ok {
+	if !ok || r.node.Room().Full() {
 		return time.Hour
 	}
 	return max(time.Until(at), 0)
@@ -193,7 +193,11 @@ func (r *refresher) forget(id groupID) {
 }
 
 // start begins what is due, as far as each upstream has workers to spare.
+// Nothing is begun whose result might find no room in the store.
 func (r *refresher) start(root, ctx context.Context) {
+	if r.node.Room().Full() {
+		return
+	}
 	now := time.Now()
 	for ctx.Err() == nil {
 		id, ok := r.queue.Pop(now)

@@ -43,6 +43,7 @@ type Config struct {
 	Workers        int           // upstream calls at once for each upstream; default 8
 	TakeoverMargin time.Duration // added to the call timeout before an unfinished refresh is taken over; default 2 s
 	DrainLimit     time.Duration // how long a result is still published after Run was told to end; default 15 s
+	RoomEvery      time.Duration // between two looks at the store's space; default 30 s
 }
 
 // Node is one member of the cluster: it follows, and leads while it is elected.
@@ -61,6 +62,7 @@ type Node struct {
 	seed      *Seed
 
 	heartbeat time.Duration
+	roomEvery time.Duration
 	workers   int
 	margin    time.Duration
 	drain     time.Duration
@@ -73,6 +75,8 @@ type Node struct {
 	skew     skew
 	hazards  hazardCounts
 	uncalled sync.Map // :: attempt of this process that made no call → struct{}
+	room     atomic.Pointer[Room]
+	remake   atomic.Bool // every view must be made anew with the next batch
 	draining atomic.Bool
 	drained  signal // fires when draining begins
 }
@@ -97,6 +101,7 @@ func New(c Config) (*Node, error) {
 		seed:      c.Seed,
 		spool:     c.Spool,
 		heartbeat: firstOf(c.Heartbeat, HeartbeatEvery),
+		roomEvery: firstOf(c.RoomEvery, roomEvery),
 		workers:   firstOf(c.Workers, 8),
 		margin:    firstOf(c.TakeoverMargin, 2*time.Second),
 		drain:     firstOf(c.DrainLimit, 15*time.Second),
@@ -126,6 +131,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return ignoreEnd(n.follow(following)) })
 	g.Go(func() error { return ignoreEnd(n.store.Join(following, n.describe)) })
 	g.Go(func() error { return ignoreEnd(n.replay(gctx)) })
+	g.Go(func() error { return ignoreEnd(n.watchRoom(following)) })
 	g.Go(func() error {
 		defer unfollow()
 		if n.follower {

@@ -77,6 +77,9 @@ type Store interface {
 	// deletes that request if it is still the same. Fenced; compares the state's revision.
 	Note(ctx context.Context, n Note) error
 
+	// Room returns how full the store is now.
+	Room(ctx context.Context) (Room, error)
+
 	// Beat writes the refresher's heartbeat. Fenced. A leader that has not
 	// called it for as long as its session lives is taken for hung, and deposed.
 	Beat(ctx context.Context, h Heartbeat) error

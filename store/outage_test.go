@@ -157,11 +157,21 @@ func greeter(t *testing.T, hello string) (address string) {
 
 func TestDangerousServersAreNamed(t *testing.T) {
 	for version, dangerous := range map[string]bool{
-		"3.4.30": true, "3.5.21": true, "3.6.0": true, "3.6.8": true, "3.6.9": false, "3.6.12": false,
+		"3.4.44": true, "3.5.0": true, "3.5.32": true, "3.5.33": false, "3.6.0": true, "3.6.13": true, "3.6.14": false,
 		"3.7.0": true, "3.7.0-rc.1": true, "3.7.1": false, "3.7.3": false, "3.8.0": false, "4.0.0": false, "": true,
 	} {
 		if got := dangerOf(version) != ""; got != dangerous {
 			t.Errorf("version %q: dangerous is %v, want %v", version, got, dangerous)
+		}
+	}
+}
+
+func TestTheBugOfADangerousServerIsNamedByItsLine(t *testing.T) {
+	for version, bug := range map[string]string{
+		"3.5.27": "20418", "3.6.8": "20418", "3.3.0": "20418", "3.5.28": "CVE-2026-73499", "3.6.9": "CVE-2026-73499", "3.7.0": "CVE-2026-73499",
+	} {
+		if got := dangerOf(version); !strings.Contains(got, bug) {
+			t.Errorf("version %s: the danger is %q, want %s", version, got, bug)
 		}
 	}
 }

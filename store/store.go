@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,7 @@ const (
 	DefaultPrefix     = "/freshet"
 	DefaultSessionTTL = 15 * time.Second
 	MinSessionTTL     = 2 * time.Second
+	DefaultQuota      = 2 << 30
 )
 
 // Config says how to reach etcd and where in it to keep everything.
@@ -45,6 +47,10 @@ type Config struct {
 
 	Node   string       // our name, for logs
 	Logger *slog.Logger // default: nothing is logged
+
+	// Quota is etcd's storage quota in bytes, for servers that do not tell it
+	// (before 3.6); default 2 GiB, which is etcd's own.
+	Quota int64
 
 	// AllowDangerousServers works with etcd versions whose known bugs break a
 	// promise (see dangers), instead of refusing them.
@@ -69,6 +75,7 @@ type Store struct {
 	silence   time.Duration
 	pageSize  int64
 
+	warned  sync.Map // :: endpoint → version of the server last seen there
 	leases  leases
 	outage  outage
 	checked atomic.Bool           // the servers and the schema were found good
@@ -114,6 +121,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.SessionTTL == 0 {
 		c.SessionTTL = DefaultSessionTTL
+	}
+	if c.Quota == 0 {
+		c.Quota = DefaultQuota
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

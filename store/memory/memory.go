@@ -12,6 +12,7 @@
 package memory
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -57,6 +58,7 @@ type Cluster struct {
 	apps      int64                      // revision that last changed or deleted any app
 	sessions  []*session                 // alive, by age
 	expiries  expiries
+	room      coordinator.Room
 	changed   chan struct{} // closed and replaced whenever a waiter should look again
 }
 
@@ -85,6 +87,20 @@ var _ coordinator.Store = (*Store)(nil)
 // Store returns a connection of its own for one more node.
 func (c *Cluster) Store() *Store {
 	return &Store{cluster: c, faults: map[Op][]fault{}}
+}
+
+// SetRoom sets what Room tells from now on.
+func (c *Cluster) SetRoom(r coordinator.Room) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.room = r
+}
+
+// Room returns what SetRoom set; before, there is no quota.
+func (s *Store) Room(context.Context) (coordinator.Room, error) {
+	s.cluster.mu.Lock()
+	defer s.cluster.mu.Unlock()
+	return s.cluster.room, nil
 }
 
 // SessionTTL returns how long a silent node keeps its name and its leadership.
