@@ -20,6 +20,7 @@ type ClusterStatus struct {
 	Revision        int64         // this node has applied
 	OutageTolerance time.Duration // until the first living token would die if refreshing stopped now; -1: none lives
 	Skew            time.Duration // by how much the refresher's clock runs ahead of ours
+	Room            Room          // of the store
 	Health          Health
 }
 
@@ -27,7 +28,7 @@ type ClusterStatus struct {
 func (n *Node) Status() ClusterStatus {
 	s := ClusterStatus{
 		Node: n.name, States: map[Status]int{}, OutageTolerance: -1, Revision: n.cache.applied.Load(),
-		Skew: time.Duration(n.skew.ahead.Load()), Health: n.Health(),
+		Skew: time.Duration(n.skew.ahead.Load()), Room: n.Room(), Health: n.Health(),
 	}
 	n.cache.reading(func(r *records) {
 		s.Refresher, s.Epoch = r.elected.Node, r.elected.Epoch

@@ -33,6 +33,7 @@ func (a *API) getStatus(r request) (answer, error) {
 		Revision:        s.Revision,
 		WatchAgeSeconds: s.Health.Age.Seconds(),
 		SkewSeconds:     s.Skew.Seconds(),
+		Etcd:            client.Etcd{DBBytes: s.Room.Bytes, QuotaBytes: s.Room.Quota, Full: s.Room.Full()},
 		Synced:          s.Health.Synced,
 		Stale:           s.Health.Stale,
 		Draining:        s.Health.Draining,

@@ -24,10 +24,15 @@ func (s *Store) Join(ctx context.Context, info func() coordinator.NodeInfo) erro
 	if info().Name == "" {
 		return coordinator.Invalidf("registering a node: it needs a name")
 	}
+	var wait backoff
 	for {
+		began := time.Now()
 		err := s.withSession(ctx, errNameLost, func(ctx context.Context, held *session) error {
 			return s.register(ctx, held, info)
 		})
+		if time.Since(began) > s.config.SessionTTL {
+			wait = backoff{}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -38,7 +43,7 @@ func (s *Store) Join(ctx context.Context, info func() coordinator.NodeInfo) erro
 		default:
 			s.suffered(ctx, "registering this node", err)
 		}
-		sleep(ctx, jitter(pauseAfterLoss))
+		sleep(ctx, pauseAfterLoss+wait.next())
 	}
 }
 

@@ -25,8 +25,13 @@ var errNotElected = errors.New("the campaign was won without a candidate's key")
 // Lead campaigns and leads until ctx ends, whose error it returns. Only a
 // cluster this build cannot work with (ErrUnsupported) ends it before.
 func (s *Store) Lead(ctx context.Context, node string, lead func(context.Context, coordinator.Leadership) error) error {
+	var wait backoff
 	for {
+		began := time.Now()
 		err := s.stand(ctx, node, lead)
+		if time.Since(began) > s.config.SessionTTL {
+			wait = backoff{}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -37,7 +42,7 @@ func (s *Store) Lead(ctx context.Context, node string, lead func(context.Context
 			sleep(ctx, jitter(pauseAfterLoss))
 		case err != nil:
 			s.suffered(ctx, "campaigning", err)
-			sleep(ctx, jitter(pauseAfterLoss))
+			sleep(ctx, wait.next())
 		default:
 			sleep(ctx, jitter(pauseAfterReign))
 		}

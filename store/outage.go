@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 )
 
 const (
@@ -66,7 +68,7 @@ func (s *Store) suffered(ctx context.Context, doing string, err error) {
 	}
 	s.log.LogAttrs(ctx, slog.LevelWarn, "etcd does not answer, trying again",
 		slog.String("doing", doing), slog.Duration("for", now.Sub(since).Round(time.Second)),
-		slog.String("err", err.Error()), slog.String("check", s.diagnose(ctx)))
+		slog.String("err", err.Error()), slog.String("check", s.diagnose(ctx, err)))
 }
 
 // worked notes that etcd answered.
@@ -78,7 +80,10 @@ func (s *Store) worked() {
 
 // diagnose looks at every endpoint with one request of its own, because the
 // client only says that time ran out, and says what to check.
-func (s *Store) diagnose(ctx context.Context) string {
+func (s *Store) diagnose(ctx context.Context, err error) string {
+	if errors.Is(err, rpctypes.ErrNoSpace) {
+		return "etcd is full: compact and defragment it, raise its quota, then disarm its alarm"
+	}
 	if s.config.Client != nil {
 		return "the etcd inside this process is not answering"
 	}

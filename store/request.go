@@ -113,11 +113,15 @@ func (s *Store) dropIfSame(r coordinator.Request) clientv3.Op {
 }
 
 // Beat writes the heartbeat and tells the watchdog of this leadership that its
-// leader is not hung.
+// leader is not hung. A heartbeat is worth nothing later, so it is not tried for
+// long: a leader that can renew its session and not write (etcd is full) is no
+// hung leader, and nobody could take its place.
 func (s *Store) Beat(ctx context.Context, h coordinator.Heartbeat) error {
 	if r := s.leading.Load(); r != nil && r.epoch == h.Epoch {
 		r.beats()
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.SessionTTL/2)
+	defer cancel()
 	t, err := s.fenced(ctx, h.Epoch, "writing the heartbeat")
 	if err != nil {
 		return err

@@ -40,6 +40,9 @@ type etcdConfig struct {
 	Password   coordinator.Secret
 	TLS        tlsFiles
 	Embedded   string // folder of an etcd inside this process; for one node only
+	Quota      int64  // bytes, for servers that do not tell theirs; 0: etcd's default
+
+	AllowDangerousServers bool // work with versions of etcd that have known bugs
 }
 
 // String says where etcd is, for people.

@@ -38,6 +38,8 @@ func (c *etcdConfig) read(s *section) {
 		s.done("setting")
 	})
 	s.file("embedded", &c.Embedded)
+	value(s, "quota", wantBytes, &c.Quota, parseBytes)
+	s.boolean("allow_dangerous_servers", &c.AllowDangerousServers)
 	s.done("setting")
 }
 

@@ -63,6 +63,11 @@ func settings() []setting {
 		textSetting("etcd.tls.cert", "PEM file of our certificate for etcd", func(c *config) *string { return &c.Etcd.TLS.Cert }),
 		textSetting("etcd.tls.key", "PEM file of its key", func(c *config) *string { return &c.Etcd.TLS.Key }),
 		textSetting("etcd.embedded", "run etcd inside this process, with this data folder; for one node only", func(c *config) *string { return &c.Etcd.Embedded }),
+		{"etcd.quota", "etcd's storage quota, where its servers do not tell it (before 3.6; default 2GiB)", wantBytes, func(c *config, text string) (ok bool) {
+			c.Etcd.Quota, ok = parseBytes(text)
+			return ok
+		}},
+		boolSetting("etcd.allow_dangerous_servers", "work with versions of etcd that have known bugs", func(c *config) *bool { return &c.Etcd.AllowDangerousServers }),
 		textSetting("listen.api", "address of the API (default "+defaultAPI+")", func(c *config) *string { return &c.Listen.API }),
 		textSetting("listen.ops", "address of health (default "+defaultOps+")", func(c *config) *string { return &c.Listen.Ops }),
 		boolSetting("listen.insecure", "allow plain HTTP beyond this machine", func(c *config) *bool { return &c.Listen.Insecure }),

@@ -43,6 +43,8 @@ etcd:
   endpoints: ["https://e1:2379", "https://e2:2379"]
   prefix: /tokens
   session_ttl: 20s
+  quota: 8GiB
+  allow_dangerous_servers: true
   username: freshet
   password: {env: ETCD_PASSWORD}
   tls: {ca: tls.pem, cert: tls.pem, key: tls.pem}
@@ -71,6 +73,7 @@ log: {level: debug, format: json}
 		Node: "n7",
 		Etcd: etcdConfig{
 			Endpoints: []string{"https://e1:2379", "https://e2:2379"}, Prefix: "/tokens", SessionTTL: 20 * time.Second,
+			Quota: 8 << 30, AllowDangerousServers: true,
 			Username: "freshet", Password: coordinator.NewSecret("pw"), TLS: all,
 		},
 		Listen:  listenConfig{API: "0.0.0.0:7000", Ops: "0.0.0.0:7001", Insecure: true, TLS: all},

@@ -32,6 +32,9 @@ func problemsOf(all overview) []string {
 	if s.Stale {
 		problems = append(problems, fmt.Sprintf("%s has heard nothing from etcd for %s: check etcd and the network between", s.Node, roughly(seconds(s.WatchAgeSeconds))))
 	}
+	if s.Etcd.Full {
+		problems = append(problems, fmt.Sprintf("etcd is full (%d of %d bytes), so nothing is refreshed: compact and defragment it, raise its quota, disarm its alarm", s.Etcd.DBBytes, s.Etcd.QuotaBytes))
+	}
 	if s.SkewSeconds > 2 {
 		problems = append(problems, fmt.Sprintf("the clock of %s is %.1f s behind the refresher's: check NTP", s.Node, s.SkewSeconds))
 	}

@@ -18,7 +18,10 @@ type openedStore struct {
 
 // openStore prepares to use etcd; it does not wait for one that is elsewhere.
 func openStore(ctx context.Context, c config, log *slog.Logger) (openedStore, error) {
-	sc := store.Config{Prefix: c.Etcd.Prefix, SessionTTL: c.Etcd.SessionTTL, Logger: log}
+	sc := store.Config{
+		Prefix: c.Etcd.Prefix, SessionTTL: c.Etcd.SessionTTL, Quota: c.Etcd.Quota,
+		AllowDangerousServers: c.Etcd.AllowDangerousServers, Logger: log,
+	}
 	if c.Etcd.Embedded != "" {
 		return openEmbedded(ctx, c.Etcd, sc, log)
 	}

@@ -65,6 +65,7 @@ func value[T any](s *section, name, expected string, into *T, parse func(string)
 const (
 	wantBool     = "true or false"
 	wantDuration = "a positive duration like 500ms, 15s or 5m"
+	wantBytes    = "a size like 512MiB or 2GiB"
 	wantShare    = "a number from 0 to 1, like 0.01"
 )
 
@@ -89,6 +90,19 @@ func parseBool(text string) (bool, bool) {
 func parseDuration(text string) (time.Duration, bool) {
 	d, err := time.ParseDuration(text)
 	return d, err == nil && d > 0
+}
+
+// parseBytes reads a whole number of bytes, KiB, MiB or GiB.
+func parseBytes(text string) (int64, bool) {
+	shift := 0
+	for unit, bits := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
+		if number, found := strings.CutSuffix(text, unit); found {
+			text, shift = strings.TrimSpace(number), bits
+			break
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n << shift, err == nil && n > 0 && n <= math.MaxInt64>>shift
 }
 
 // parseShare returns -1 for a share of zero, because zero means that none was given.

@@ -20,10 +20,18 @@ type Status struct {
 	OutageToleranceSeconds *float64       `json:"outage_tolerance_seconds"` // until the first token would die if refreshing stopped now; null: none lives
 	WatchAgeSeconds        float64        `json:"watch_age_seconds"`        // since this node heard from the store
 	SkewSeconds            float64        `json:"skew_seconds"`             // the refresher's clock is ahead of this node's by so much
+	Etcd                   Etcd           `json:"etcd"`
 	Synced                 bool           `json:"synced"`
 	Stale                  bool           `json:"stale"`
 	Draining               bool           `json:"draining"`
 	Build                  string         `json:"build,omitempty"`
+}
+
+// Etcd is how full etcd is, by its fullest member; all zero until it has told.
+type Etcd struct {
+	DBBytes    int64 `json:"db_bytes"`
+	QuotaBytes int64 `json:"quota_bytes"`
+	Full       bool  `json:"full"` // nothing is refreshed until there is room again
 }
 
 // Node is one member of the cluster.

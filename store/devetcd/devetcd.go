@@ -5,6 +5,7 @@ package devetcd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 type Config struct {
 	Dir    string       // where it keeps its data; it is created with mode 0700
 	Listen string       // host:port for clients outside of this process; empty: no socket at all
+	Quota  int64        // bytes it may keep before it refuses to write; default 1 GiB
 	Logger *slog.Logger // for etcd's warnings; nil: they are discarded
 	Fast   bool         // tests: short elections, leases of one second, and no fsync, so a crash loses data
 }
@@ -102,7 +104,7 @@ func embedConfig(c Config) (*embed.Config, error) {
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapLogger(c.Logger))
 	cfg.EnableGRPCGateway = false
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "periodic", compactEvery
-	cfg.QuotaBackendBytes = quotaBytes
+	cfg.QuotaBackendBytes = cmp.Or(c.Quota, quotaBytes)
 	cfg.WatchProgressNotifyInterval = progressEvery
 	if c.Fast {
 		cfg.TickMs, cfg.ElectionMs, cfg.UnsafeNoFsync = fastTickMs, fastElectionMs, true
