@@ -126,7 +126,7 @@ func (f *full) apply() {
 		Name: "shop", Provider: "wechat", Owner: "api:test", Options: map[string]string{"mode": "plain"},
 		Credentials: map[string]coordinator.Secret{"appid": coordinator.NewSecret(fullAppID), "secret": coordinator.NewSecret("secret")},
 		Tokens:      map[string]coordinator.TokenSettings{shop.Token: {}},
-	})))
+	}, coordinator.Applying{})))
 	f.value(0)
 }
 
