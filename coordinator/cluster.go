@@ -13,6 +13,7 @@ type NodeInfo struct {
 	Applied   int64     // revision of the last change of an app or token in its cache
 	SchemaMin int       // oldest and newest record formats it reads
 	SchemaMax int
+	Hazards   map[string]int64 // :: hazard → how often the process has met it, see Hazard
 	Revision  int64
 }
 

@@ -34,11 +34,13 @@ func (a *attempt) met(ctx context.Context, h Hazard, what string) {
 // hazardCounts counts since the process began.
 type hazardCounts [hazards]atomic.Int64
 
-// Hazards returns how often this node has met each hazard since it began.
+// Hazards returns how often this node has met which hazards since it began.
 func (n *Node) Hazards() map[string]int64 {
 	counts := map[string]int64{}
 	for h := range hazards {
-		counts[h.String()] = n.hazards[h].Load()
+		if met := n.hazards[h].Load(); met > 0 {
+			counts[h.String()] = met
+		}
 	}
 	return counts
 }

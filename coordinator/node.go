@@ -157,6 +157,7 @@ func ignoreEnd(err error) error {
 func (n *Node) describe() NodeInfo {
 	info := n.info
 	info.Applied = n.changed.Load()
+	info.Hazards = n.Hazards()
 	return info
 }
 

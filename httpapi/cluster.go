@@ -93,6 +93,7 @@ func (a *API) listNodes(r request) (answer, error) {
 			Applied:   n.Applied,
 			SchemaMin: n.SchemaMin,
 			SchemaMax: n.SchemaMax,
+			Hazards:   n.Hazards,
 		})
 	}
 	return ok(list), nil

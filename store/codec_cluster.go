@@ -11,6 +11,7 @@ func nodeFields(w *wire, n *coordinator.NodeInfo) {
 	integer(w, 6, &n.Applied)
 	integer(w, 7, &n.SchemaMin)
 	integer(w, 8, &n.SchemaMax)
+	dict(w, 9, &n.Hazards, integerValue)
 }
 
 func heartbeatFields(w *wire, h *coordinator.Heartbeat) {

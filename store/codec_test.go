@@ -73,7 +73,7 @@ func samples() []coordinator.Record {
 			Note: "n", Owner: "o", Expires: at(1), Created: at(2),
 		},
 		coordinator.NodeInfo{
-			Name: "n1", Instance: "i", Address: "a:1", Build: "b", Refresher: true, Started: at(1), Applied: 5, SchemaMin: 1, SchemaMax: 2,
+			Name: "n1", Instance: "i", Address: "a:1", Build: "b", Refresher: true, Started: at(1), Applied: 5, SchemaMin: 1, SchemaMax: 2, Hazards: map[string]int64{"replay": 2},
 		},
 		coordinator.Heartbeat{Epoch: 11, Node: "n1", At: at(1)},
 		coordinator.Elected{Epoch: 11, Node: "n1", At: at(1)},

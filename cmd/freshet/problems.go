@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"freshet/coordinator"
@@ -44,6 +45,12 @@ func problemsOf(all overview) []string {
 	for _, state := range all.States {
 		if advice := adviceFor(state); advice != "" {
 			problems = append(problems, state.Name()+" is "+state.State+": "+advice)
+		}
+	}
+	for _, n := range all.Nodes {
+		for _, hazard := range slices.Sorted(maps.Keys(n.Hazards)) {
+			problems = append(problems, fmt.Sprintf("%s has met the hazard %s %s since it began: its log names the apps, look at them at the platform",
+				n.Name, hazard, count(int(n.Hazards[hazard]), "time")))
 		}
 	}
 	return problems

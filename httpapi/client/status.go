@@ -46,6 +46,11 @@ type Node struct {
 	Applied   int64     `json:"applied"` // revision it has reached
 	SchemaMin int       `json:"schema_min"`
 	SchemaMax int       `json:"schema_max"`
+
+	// Hazards counts, since the process began, the moments in which nobody can
+	// keep a refresh from being doubled or lost: late_write, late_arrival,
+	// lost_result, replay, lost_answer. See ARCHITECTURE.md.
+	Hazards map[string]int64 `json:"hazards,omitempty"`
 }
 
 // NodeList is the nodes there are.
