@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"freshet/coordinator"
-	"freshet/coordinator/provider/wechat"
+	"freshet/coordinator/provider/outbound"
 	"freshet/httpapi"
 	"freshet/tracing"
 )
@@ -95,7 +95,7 @@ func newNode(c config, apps *checkedApps, store openedStore, address string, tra
 		return nil, err
 	}
 	nc.Store, nc.Tracer = store, tracer
-	nc.Providers = newProviders(tracer.Transport(wechat.NewTransport()), log)
+	nc.Providers = newProviders(tracer.Transport(outbound.NewTransport()), log)
 	return coordinator.New(nc)
 }
 

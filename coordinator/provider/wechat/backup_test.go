@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"freshet/coordinator/provider/outbound"
 )
 
 // platform is a transport with an answer for each host, in memory, that remembers
@@ -185,7 +187,7 @@ func TestASilentHostLeavesTheBackupHostAThirdOfTheTime(t *testing.T) {
 		ctx, cancel = context.WithTimeout(t.Context(), 9*time.Second)
 		defer cancel()
 		_, err = New(Config{Transport: hosts}).Fetch(ctx, callOf(t, testApp("", modeStable), AccessToken, ""))
-		if up := upstreamError(t, err); up.Code != codeTimeout || time.Since(began) != 9*time.Second {
+		if up := upstreamError(t, err); up.Code != outbound.CodeTimeout || time.Since(began) != 9*time.Second {
 			t.Errorf("%+v after %v; want a timeout after 9s", up, time.Since(began))
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/outbound"
 )
 
 // leaks lists the canaries that a text holds, as they are or as in a query.
@@ -76,7 +77,7 @@ func TestNoSecretIsInErrorsLogsOrPrintedValues(t *testing.T) {
 		}))
 	})
 	t.Run("transport that quotes the URL and tells of connections", func(t *testing.T) {
-		inner := NewTransport()
+		inner := outbound.NewTransport()
 		tellTale(t, "http://127.0.0.1:1", roundTrip(func(r *http.Request) (*http.Response, error) {
 			resp, err := inner.RoundTrip(r)
 			return resp, fmt.Errorf("%s: %w", r.URL, err)

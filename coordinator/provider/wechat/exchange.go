@@ -8,12 +8,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/outbound"
 )
 
 // request is one of the platform's calls.
@@ -47,43 +48,48 @@ func (p *Provider) ask(ctx context.Context, base url.URL, r request) (answer, er
 	return a, err
 }
 
-// exchange sends r and reads the answer. The transport is used without an
-// http.Client, which would follow redirects and put URLs into its errors.
+// exchange sends r and reads the answer.
 func (p *Provider) exchange(ctx context.Context, base url.URL, r request) (answer, error) {
-	var d delivery
-	req, err := p.build(httptrace.WithClientTrace(ctx, d.trace()), base, r)
+	req, err := p.build(ctx, base, r)
 	if err != nil {
 		return answer{}, &coordinator.UpstreamError{
 			Class: config, Code: "bad_request", Reason: "bad_request", Message: ourBug,
 		}
 	}
-	resp, err := p.transport.RoundTrip(req)
+	resp, err := outbound.Send(p.transport, req, r.hide...)
 	if err != nil {
-		return answer{}, d.fault(ctx, err, r.hide)
+		return answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		return answer{}, badStatus(resp)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if len(body) > maxBody {
-		return answer{}, senseless(bad("too_large", "the answer is longer than %d bytes", maxBody))
-	}
+	body, err := outbound.Read(ctx, resp, maxBody)
 	if err != nil {
-		return answer{}, cutShort(ctx, err)
+		return answer{}, err
 	}
 	a, err := decode(body)
 	if err != nil {
-		return answer{}, senseless(err)
+		return answer{}, outbound.Senseless(err)
 	}
 	return a, nil
+}
+
+// badStatus makes the error of an answer that is not 200: the platform itself
+// says 200 always, so this comes from something before it.
+func badStatus(resp *http.Response) error {
+	return &coordinator.UpstreamError{
+		Class: retry, Code: outbound.CodeHTTP + strconv.Itoa(resp.StatusCode), Reason: "bad_status", Ambiguous: true,
+		Message:    fmt.Sprintf("the answer has HTTP status %d, where the platform sends 200 only", resp.StatusCode),
+		RetryAfter: outbound.RetryAfter(resp.Header.Get("Retry-After"), time.Now()),
+	}
 }
 
 func (p *Provider) build(ctx context.Context, base url.URL, r request) (*http.Request, error) {
 	base.Path, base.RawQuery = r.path, r.query.Encode()
 	method, body := http.MethodPost, io.Reader(bytes.NewReader(r.body))
 	if r.body == nil {
-		method, body = http.MethodGet, onceOnly{}
+		method, body = http.MethodGet, outbound.OnceOnly{}
 	}
 	req, err := http.NewRequestWithContext(ctx, method, base.String(), body)
 	if err != nil {
@@ -96,13 +102,6 @@ func (p *Provider) build(ctx context.Context, base url.URL, r request) (*http.Re
 	}
 	return req, nil
 }
-
-// onceOnly is the empty body of a GET. net/http sends a GET again, without
-// telling, when a kept connection breaks after the request was written; but not
-// one whose body it cannot get a second time. Nothing of it goes over the wire.
-type onceOnly struct{}
-
-func (onceOnly) Read([]byte) (int, error) { return 0, io.EOF }
 
 // refusal makes the error of an errcode.
 func (p *Provider) refusal(a answer, r request) error {
@@ -134,16 +133,5 @@ func (p *Provider) holdQuota(err *coordinator.UpstreamError, a answer, r request
 		err.Reason, err.RetryAfter = "force_quota_exhausted", forceQuotaHold
 	default:
 		err.RetryAfter = p.untilMidnight(time.Now())
-	}
-}
-
-// senseless makes the error of a *badAnswer: the platform may have acted.
-func senseless(err error) error {
-	code := "not_json"
-	if b, ok := errors.AsType[*badAnswer](err); ok {
-		code = b.code
-	}
-	return &coordinator.UpstreamError{
-		Class: retry, Code: code, Reason: "bad_answer", Message: err.Error(), Ambiguous: true,
 	}
 }

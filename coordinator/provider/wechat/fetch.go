@@ -6,9 +6,11 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/url"
+	"strings"
 	"time"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/outbound"
 )
 
 // The platform's paths.
@@ -48,7 +50,7 @@ func (p *Provider) Fetch(ctx context.Context, call coordinator.Call) (coordinato
 	}
 	value, lifetime, err := a.granted(r.field)
 	if err != nil {
-		return coordinator.Yield{}, senseless(err)
+		return coordinator.Yield{}, outbound.Senseless(err)
 	}
 	return coordinator.Yield{Values: map[string]coordinator.Value{
 		call.Group.Name: {Value: coordinator.NewSecret(value), Lifetime: lifetime},
@@ -68,6 +70,19 @@ func (p *Provider) fetch(ctx context.Context, s settings, r request, call coordi
 	p.logger.WarnContext(ctx, "upstream failed, asking its backup host", "app", call.App.Name,
 		"host", s.base.Host, "backup", backup.Host, "err", err)
 	return p.ask(ctx, backup, r)
+}
+
+// elsewhere reports whether another host could do better after err.
+func elsewhere(err error) bool {
+	up, ok := errors.AsType[*coordinator.UpstreamError](err)
+	if !ok {
+		return false
+	}
+	switch up.Code {
+	case outbound.CodeConnect, outbound.CodeLost, outbound.CodeCut, outbound.CodeTimeout:
+		return true
+	}
+	return strings.HasPrefix(up.Code, outbound.CodeHTTP+"5")
 }
 
 // askFirst leaves a third of the time for the backup host.

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/outbound"
 )
 
 // seen is a request as the platform meets it.
@@ -167,7 +168,7 @@ func TestHostileAnswersCostOneRequestAndAreAmbiguous(t *testing.T) {
 				arrived.Add(1)
 				test.handler(w, r)
 			})
-			count := &counter{RoundTripper: NewTransport()}
+			count := &counter{RoundTripper: outbound.NewTransport()}
 			p := New(Config{Transport: count})
 			calls := everyCall(t, upstream)
 			for what, call := range calls {
@@ -247,7 +248,7 @@ func TestAKeptConnectionThatBreaksIsNotTriedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := p.Fetch(t.Context(), call)
-			if up := upstreamError(t, err); up.Code != codeLost || !up.Ambiguous {
+			if up := upstreamError(t, err); up.Code != outbound.CodeLost || !up.Ambiguous {
 				t.Errorf("%+v; want an ambiguous connection_lost", up)
 			}
 			if n := arrived.Load(); n != 2 {
@@ -281,7 +282,7 @@ func TestARequestNeverSentIsNotAmbiguous(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := New(Config{Transport: test.transport}).
 				Fetch(t.Context(), callOf(t, testApp(test.upstream, modePlain), AccessToken, ""))
-			if up := upstreamError(t, err); up.Class != retry || up.Code != codeConnect || up.Ambiguous {
+			if up := upstreamError(t, err); up.Class != retry || up.Code != outbound.CodeConnect || up.Ambiguous {
 				t.Errorf("%+v; want a connect error that is not ambiguous", up)
 			}
 		})
@@ -289,7 +290,7 @@ func TestARequestNeverSentIsNotAmbiguous(t *testing.T) {
 }
 
 func noDNS() http.RoundTripper {
-	t := NewTransport()
+	t := outbound.NewTransport()
 	t.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.DNSError{Err: "no such host", Name: "name.invalid", IsNotFound: true}
 	}
@@ -303,7 +304,7 @@ func TestSilenceEndsWithTheDeadline(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}
-	dialling := NewTransport()
+	dialling := outbound.NewTransport()
 	dialling.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -324,13 +325,13 @@ func TestSilenceEndsWithTheDeadline(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			_, err := p.Fetch(ctx, call)
-			if up := upstreamError(t, err); up.Class != retry || up.Code != codeTimeout || up.Ambiguous != test.ambiguous {
+			if up := upstreamError(t, err); up.Class != retry || up.Code != outbound.CodeTimeout || up.Ambiguous != test.ambiguous {
 				t.Errorf("%+v; want a timeout, ambiguous %v", up, test.ambiguous)
 			}
 			given, giveUp := context.WithCancel(t.Context())
 			time.AfterFunc(20*time.Millisecond, giveUp)
 			_, err = p.Fetch(given, call)
-			if up := upstreamError(t, err); up.Class != retry || up.Code != codeCanceled || up.Ambiguous != test.ambiguous {
+			if up := upstreamError(t, err); up.Class != retry || up.Code != outbound.CodeCanceled || up.Ambiguous != test.ambiguous {
 				t.Errorf("%+v; want canceled, ambiguous %v", up, test.ambiguous)
 			}
 		})
@@ -338,16 +339,6 @@ func TestSilenceEndsWithTheDeadline(t *testing.T) {
 }
 
 func TestAGatewaysRetryAfterIsHeard(t *testing.T) {
-	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	for header, want := range map[string]time.Duration{
-		"": 0, "7": 7 * time.Second, "-7": 0, "x": 0, "1e3": 0, "86400": time.Hour, "99999999999999999999": 0,
-		now.Add(time.Minute).Format(http.TimeFormat):  time.Minute,
-		now.Add(-time.Minute).Format(http.TimeFormat): 0,
-	} {
-		if got := retryAfter(header, now); got != want {
-			t.Errorf("Retry-After %q: %v, want %v", header, got, want)
-		}
-	}
 	upstream := serving(t, status(503, "Retry-After", "7"))
 	_, err := New(Config{}).Fetch(t.Context(), callOf(t, testApp(upstream, modePlain), AccessToken, ""))
 	if up := upstreamError(t, err); up.RetryAfter != 7*time.Second {
@@ -375,11 +366,5 @@ func TestCallsThatCannotBeMadeCostNoRequest(t *testing.T) {
 	}
 	if n := count.n.Load(); n != 0 {
 		t.Errorf("%d requests sent, want none", n)
-	}
-}
-
-func TestNoProxyIsMetByChance(t *testing.T) {
-	if NewTransport().Proxy != nil {
-		t.Error("the transport looks for a proxy")
 	}
 }

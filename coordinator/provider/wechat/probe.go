@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/outbound"
 )
 
 // Probe asks the platform for the quota of the app's own token call, which
@@ -47,8 +48,8 @@ func (p *Provider) Probe(ctx context.Context, call coordinator.Call) (bool, erro
 // answered says alive to an errcode of zero. The platform sends one here, so an
 // object without it comes from somebody else.
 func answered(a answer) (bool, error) {
-	if _, err := integer(a.fields["errcode"]); err != nil {
-		return false, senseless(bad("no_errcode", "the answer has no errcode"))
+	if _, err := outbound.Integer(a.fields["errcode"]); err != nil {
+		return false, outbound.Senseless(outbound.Bad("no_errcode", "the answer has no errcode"))
 	}
 	return true, nil
 }

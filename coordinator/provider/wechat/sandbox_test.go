@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/outbound"
 	"freshet/coordinator/provider/sandbox"
 )
 
@@ -246,10 +247,10 @@ func TestEveryFaultOfTheSandboxCostsOneRequest(t *testing.T) {
 func strike(t *testing.T, sb *sandbox.Sandbox, what string, call coordinator.Call, code string) {
 	t.Helper()
 	defer sb.ClearFaults("")
-	count := &counter{RoundTripper: NewTransport()}
+	count := &counter{RoundTripper: outbound.NewTransport()}
 	before := callsSeen(sb)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	if code == codeTimeout {
+	if code == outbound.CodeTimeout {
 		ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	}
 	defer cancel()

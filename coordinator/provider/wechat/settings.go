@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/outbound"
 )
 
 // mode is the line an app's access_token comes from.
@@ -18,6 +19,8 @@ const (
 )
 
 const (
+	providerName = "wechat"
+
 	optionMode        = "mode"
 	optionBackupHosts = "backup_hosts"
 
@@ -40,14 +43,14 @@ type settings struct {
 }
 
 func settingsOf(app coordinator.App) (settings, error) {
-	if err := checkNames("option", app.Options, optionBackupHosts, optionMode); err != nil {
+	if err := outbound.CheckNames(providerName, "option", app.Options, optionBackupHosts, optionMode); err != nil {
 		return settings{}, err
 	}
-	if err := checkNames("credential", app.Credentials, credentialAppID, credentialSecret); err != nil {
+	if err := outbound.CheckNames(providerName, "credential", app.Credentials, credentialAppID, credentialSecret); err != nil {
 		return settings{}, err
 	}
 	for _, name := range []string{credentialAppID, credentialSecret} {
-		if err := checkCredential(name, app.Credentials[name].Reveal()); err != nil {
+		if err := outbound.CheckCredential(name, app.Credentials[name].Reveal(), maxCredential); err != nil {
 			return settings{}, err
 		}
 	}
@@ -75,31 +78,6 @@ func modeOf(app coordinator.App) mode {
 	return modeStable
 }
 
-// checkNames refuses a name that is not known, the first in order.
-func checkNames[V any](what string, given map[string]V, known ...string) error {
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if !slices.Contains(known, name) {
-			return coordinator.Invalidf("unknown %s %q: wechat knows %s", what, name, strings.Join(known, ", "))
-		}
-	}
-	return nil
-}
-
-func checkCredential(name, text string) error {
-	switch {
-	case text == "":
-		return coordinator.Invalidf("credential %s is missing", name)
-	case len(text) > maxCredential:
-		return coordinator.Invalidf("credential %s is longer than %d bytes", name, maxCredential)
-	case strings.ContainsFunc(text, invisible):
-		return coordinator.Invalidf("credential %s holds a space, a line break or another unprintable or non-ASCII character: "+
-			"look at the end of its source", name)
-	}
-	return nil
-}
-
-func invisible(r rune) bool { return r <= ' ' || r > '~' }
-
 // baseOf returns the upstream as scheme and host. Texts that it refuses are not
 // quoted: somebody may have put a secret into them.
 func baseOf(app coordinator.App) (url.URL, error) {
@@ -107,7 +85,7 @@ func baseOf(app coordinator.App) (url.URL, error) {
 		return url.URL{Scheme: "https", Host: defaultHost}, nil
 	}
 	u, err := url.Parse(app.Upstream)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || !validHost(u.Host) {
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || !outbound.ValidHost(u.Host) {
 		return url.URL{}, coordinator.Invalidf("upstream is not an http or https URL: write it like %s", upstreamExample)
 	}
 	bare := u.User == nil && u.Opaque == "" && (u.Path == "" || u.Path == "/") &&
@@ -115,23 +93,7 @@ func baseOf(app coordinator.App) (url.URL, error) {
 	if !bare {
 		return url.URL{}, coordinator.Invalidf("upstream has more than scheme and host: write it like %s", upstreamExample)
 	}
-	return url.URL{Scheme: u.Scheme, Host: plainHost(u.Scheme, u.Host)}, nil
-}
-
-// plainHost writes one host always in the same way.
-func plainHost(scheme, host string) string {
-	host = strings.ToLower(host)
-	if scheme == "https" {
-		return strings.TrimSuffix(host, ":443")
-	}
-	return strings.TrimSuffix(host, ":80")
-}
-
-// validHost reports whether host is a name or an address with an optional port.
-func validHost(host string) bool {
-	u, err := url.Parse("//" + host)
-	return err == nil && u.Host == host && u.Hostname() != "" && !strings.HasSuffix(host, ":") &&
-		!strings.ContainsFunc(host, invisible)
+	return url.URL{Scheme: u.Scheme, Host: outbound.PlainHost(u.Scheme, u.Host)}, nil
 }
 
 func backupsOf(app coordinator.App, s settings) ([]string, error) {
@@ -151,8 +113,8 @@ func backupsOf(app coordinator.App, s settings) ([]string, error) {
 		return nil, coordinator.Invalidf("option backup_hosts names more than %d hosts", maxBackupHosts)
 	}
 	for i, host := range hosts {
-		hosts[i] = plainHost(s.base.Scheme, strings.TrimSpace(host))
-		if !validHost(hosts[i]) {
+		hosts[i] = outbound.PlainHost(s.base.Scheme, strings.TrimSpace(host))
+		if !outbound.ValidHost(hosts[i]) {
 			return nil, coordinator.Invalidf("option backup_hosts: host %d is not a host name: "+
 				"write hosts without scheme and path, separated by commas, or none", i+1)
 		}
@@ -165,7 +127,7 @@ func checkTokens(app coordinator.App) error {
 	if len(app.Tokens) == 0 {
 		return coordinator.Invalidf("no token is kept: name access_token")
 	}
-	if err := checkNames("token", app.Tokens, AccessToken, JSAPITicket, WxCardTicket); err != nil {
+	if err := outbound.CheckNames(providerName, "token", app.Tokens, AccessToken, JSAPITicket, WxCardTicket); err != nil {
 		return err
 	}
 	if _, kept := app.Tokens[AccessToken]; !kept {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/outbound"
 )
 
 // The tokens an app can keep, which are also the names of their fetch groups.
@@ -31,7 +32,7 @@ const (
 // Config says how the platform is reached. Its zero value is ready for use.
 type Config struct {
 	// Transport carries the calls. It must not retry or follow redirects, and
-	// must not record queries. Nil: NewTransport().
+	// must not record queries. Nil: outbound.NewTransport().
 	Transport http.RoundTripper
 	// Logger is told of each call at debug level, and of each use of a backup
 	// host as a warning. Nil logs nothing.
@@ -60,7 +61,7 @@ func New(cfg Config) *Provider {
 		rules:     newRulebook(),
 	}
 	if p.transport == nil {
-		p.transport = NewTransport()
+		p.transport = outbound.NewTransport()
 	}
 	return p
 }

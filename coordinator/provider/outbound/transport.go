@@ -1,4 +1,4 @@
-package wechat
+package outbound
 
 import (
 	"net"
@@ -17,11 +17,15 @@ const (
 	maxHeader      = 64 << 10
 )
 
-// NewTransport returns the transport that New makes for itself, for callers who
-// want to wrap it. It speaks HTTP/1.1, keeps few idle connections and those for a
-// short time, and asks for no compression. It uses no proxy: HTTPS_PROXY and its
-// like are not looked at, because the platform admits listed addresses only and a
-// proxy met by chance has another one. To go through a proxy, set its Proxy field.
+// NewTransport returns the transport that providers use where none is given to
+// them. It speaks HTTP/1.1, keeps few idle connections and those for a short time,
+// and asks for no compression. It uses no proxy: HTTPS_PROXY and its like are not
+// looked at, because platforms admit listed addresses only and a proxy met by chance
+// has another one. To go through a proxy, set its Proxy field.
+//
+// When a kept connection turns out to be dead, net/http repeats a request by itself:
+// a POST only where nothing of it was written, a GET also after it may have been
+// delivered, unless its body is OnceOnly.
 func NewTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	var protocols http.Protocols
