@@ -105,6 +105,9 @@ func (f *Figures) Table(l *Ledger, r *Reads, c *Calls) string {
 	f.mu.Lock()
 	for _, name := range slices.Sorted(maps.Keys(f.kinds)) {
 		k := f.kinds[name]
+		if k.faults == 0 && k.gaps == 0 {
+			continue // not a fault
+		}
 		gap, bound := "–", "–"
 		if k.gaps > 0 {
 			gap, bound = seconds(k.longest), seconds(k.bound)

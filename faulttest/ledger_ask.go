@@ -104,6 +104,15 @@ func (l *Ledger) Following(name coordinator.Name, version int64) (Value, bool) {
 	return values[i], true
 }
 
+// issued is when the fetch of a version began; the zero time for one that is not known.
+func (l *Ledger) issued(name coordinator.Name, version int64) time.Time {
+	value, ok := l.Following(name, version-1)
+	if !ok || value.Version != version {
+		return time.Time{}
+	}
+	return value.Issued
+}
+
 // BusySince reports whether an attempt of a node was open at an instant or was
 // opened after it.
 func (l *Ledger) BusySince(node string, at time.Time) bool {

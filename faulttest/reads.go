@@ -126,21 +126,14 @@ func (r *Reads) keep(l life, reader int, read Read) Run {
 // hear of the newer one.
 func (r *Reader) dead(process string, read Read) {
 	next, replaced := r.reads.ledger.Following(r.name, read.Version)
-	issued := read.Sent.Add(-time.Hour)
-	if values := r.reads.ledger.Values(r.name); len(values) > 0 {
-		for _, v := range values {
-			if v.Version == read.Version {
-				issued = v.Issued
-			}
-		}
-	}
+	issued := r.reads.ledger.issued(r.name, read.Version)
 	switch {
-	case replaced && read.Sent.Sub(next.Heard) < lagLimit:
-		r.reads.dead["replaced a moment ago"]++
 	case r.reads.windows.Covers(Apart, r.node, read.Sent.Add(-lagLimit), read.Answered):
 		r.reads.dead[string(Apart)]++
 	case r.reads.windows.Covers(Down, r.node, read.Sent.Add(-lagLimit), read.Answered):
 		r.reads.dead[string(Down)]++
+	case replaced && read.Sent.Sub(next.Heard) < lagLimit:
+		r.reads.dead["replaced a moment ago"]++
 	case !replaced && r.reads.windows.Covers(Dying, r.app, issued, read.Answered):
 		r.reads.dead[string(Dying)]++
 	default:
