@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"freshet/coordinator"
@@ -84,7 +85,7 @@ func (s *Store) rewrite(held *session, info coordinator.NodeInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.expireLocked()
-	if s.cut || !c.holdsLocked(held) || copyOf(info, 0) == c.keys[held.key.kind][held.key.id].record {
+	if s.cut || !c.holdsLocked(held) || reflect.DeepEqual(copyOf(info, 0), c.keys[held.key.kind][held.key.id].record) {
 		return
 	}
 	c.updateLocked(func(t *tx) { t.putUnder(held, info) })
