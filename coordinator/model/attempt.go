@@ -143,8 +143,7 @@ func (w *walk) send(s *state, i uint8, o op, text string) {
 // sendOn fills a message in from what is read now.
 func (w *walk) sendOn(t *state, i uint8, m message) {
 	a := &t.attempts[i]
-	m.attempt, m.revision, m.grant, m.version = i, t.revision, t.grant, t.version
-	m.lineage = t.incarnation
+	m.attempt, m.read = i, a.read
 	switch {
 	case m.op == opVoid || m.op == opFail:
 		a.flags |= closing
@@ -157,15 +156,16 @@ func (w *walk) sendOn(t *state, i uint8, m message) {
 	if m.op == opFail {
 		m.epoch = a.epoch
 	}
-	m.salvage = w.superseded(t, m.op == opFail)
+	if m.op == opFail {
+		m.read.salvage = w.superseded(t, a.read.salvage)
+	}
 	a.sent, a.answer, a.stage = m, waiting, publishing
 }
 
-// superseded returns the salvage that goes with the end of an attempt.
-func (w *walk) superseded(s *state, failed bool) (set uint8) {
+// superseded returns what does not fit among some salvage.
+func (w *walk) superseded(s *state, salvage uint8) (set uint8) {
 	for k := uint8(1); k <= maxAttempts; k++ {
-		fits := failed && w.fits(s, k) && !w.without(FittingKept)
-		if s.salvage&bit(k) != 0 && !fits {
+		if salvage&bit(k) != 0 && (!w.fits(s, k) || w.without(FittingKept)) {
 			set |= bit(k)
 		}
 	}
@@ -191,8 +191,11 @@ func (w *walk) void(s *state, i uint8, why string) {
 }
 
 // reread is what follows a refused publication (settleRefused).
-func (w *walk) reread(s *state, i uint8) {
+func (w *walk) reread(from *state, i uint8) {
+	again := *from
+	s := &again
 	a := &s.attempts[i]
+	a.read = s.now()
 	ours := s.intent == i
 	result := !a.has(closing)
 	switch {

@@ -1,8 +1,11 @@
 package model
 
 // look is the last read before the call: of salvage, and of what the attempt stands on.
-func (w *walk) look(s *state, i uint8) {
+func (w *walk) look(from *state, i uint8) {
+	again := *from
+	s := &again
 	a := &s.attempts[i]
+	a.read = s.now()
 	if !w.sameLife(s, a) && !w.without(LifeLookedAt) {
 		w.void(s, i, "a new life has begun")
 		return
@@ -37,7 +40,7 @@ func (w *walk) look(s *state, i uint8) {
 func (w *walk) sweep(s *state, i uint8) {
 	t := *s
 	if a := &s.attempts[i]; w.leads(s, a) {
-		w.dropSalvage(&t, w.superseded(&t, true))
+		w.dropSalvage(&t, w.superseded(&t, t.salvage))
 	}
 	w.void(&t, i, "there is nothing to fetch")
 }
@@ -103,6 +106,9 @@ func (w *walk) write(s *state, i uint8) {
 		}
 		b.stage, b.net = calling, requested
 		b.flags |= written
+		if b.has(gamble) && s.unresolved == refused && b.life == s.life {
+			w.violate(RefusedPresented)
+		}
 		w.checkCall(s, b, i)
 		w.emit(&t, step{text: text, node: a.node, attempt: i, costs: late})
 	}
@@ -175,8 +181,11 @@ func (w *walk) settleUnanswered(s *state, i uint8) {
 }
 
 // settleDenied reads again after an invalid_grant, and publishes what it means.
-func (w *walk) settleDenied(s *state, i uint8) {
+func (w *walk) settleDenied(from *state, i uint8) {
+	again := *from
+	s := &again
 	a := &s.attempts[i]
+	a.read = s.now()
 	if !w.sameLife(s, a) && s.intent == i {
 		w.void(s, i, "a new life has begun")
 		return

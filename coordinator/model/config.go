@@ -35,10 +35,11 @@ const (
 	Recreate                // the app is deleted and made again
 	NewSecret               // the credentials change, a grant stays
 	NewParent               // the parent's credentials change: the intent stays
+	Revoke                  // the grant is withdrawn at the platform
 )
 
 func (c Change) String() string {
-	return [...]string{"push", "touch", "reseal", "reconnect", "recreate", "new secret", "new parent"}[c]
+	return [...]string{"push", "touch", "reseal", "reconnect", "recreate", "new secret", "new parent", "revoke"}[c]
 }
 
 // Config bounds a walk.
@@ -51,10 +52,11 @@ type Config struct {
 	Reports      uint8    // of clients
 	Changes      []Change // each may happen, ChangeLimit in all
 	ChangeLimit  uint8
-	Disks        uint8 // that may be lost with what is spooled on them
-	LastChance   bool  // a refresh token that may be spent is tried once after the value has expired
-	Note         bool  // the refresher may give up waiting for salvage
-	Without      Rules // that are taken out
-	States       int   // walk no further than so many; 0: to the end
-	Stop         bool  // at the first violation
+	Disks        uint8    // that may be lost with what is spooled on them
+	LastChance   bool     // a refresh token that may be spent is tried once after the value has expired
+	Note         bool     // the refresher may give up waiting for salvage
+	Without      Rules    // that are taken out
+	States       int      // walk no further than so many; 0: to the end
+	Stop         bool     // at the first violation
+	After        []string // steps that are taken first, as traces name them
 }

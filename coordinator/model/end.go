@@ -7,7 +7,7 @@ func (s *state) tidy() {
 		if a.stage != done || s.intent == uint8(i) || s.stray.op != none && s.stray.attempt == uint8(i) { //nolint:gosec // below 8
 			continue
 		}
-		a.source, a.lineage = 0, 0
+		a.source, a.read = 0, read{}
 		if !s.followed(uint8(i)) { //nolint:gosec // below 8
 			a.previous = 0
 		}
@@ -53,7 +53,7 @@ func (w *walk) endsWell(s *state) bool {
 	if s.nextAttempt > maxAttempts {
 		return true
 	}
-	if s.intent != 0 || s.asked != 0 || s.salvage != 0 && !w.without(Sweep) {
+	if s.intent != 0 || s.asked != 0 || s.salvage != 0 {
 		return false
 	}
 	for i := range s.attempts {

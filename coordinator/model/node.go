@@ -311,10 +311,15 @@ func (s *state) begin(n, previous uint8) *attempt {
 	epoch := s.nodes[n].epoch
 	s.attempts[i] = attempt{
 		stage: opening, node: n, epoch: epoch, previous: previous, incarnation: s.incarnation,
-		lineage: s.incarnation, life: s.life, version: s.version, generation: s.generation, refresh: s.refresh,
-		sent: message{op: opOpen, attempt: i, epoch: epoch, revision: s.revision, grant: s.grant, lineage: s.incarnation, version: s.version},
+		life: s.life, version: s.version, generation: s.generation, refresh: s.refresh, read: s.now(),
+		sent: message{op: opOpen, attempt: i, epoch: epoch, read: s.now()},
 	}
 	return &s.attempts[i]
+}
+
+// now is what a read of the group returns.
+func (s *state) now() read {
+	return read{revision: s.revision, grant: s.grant, lineage: s.incarnation, version: s.version, salvage: s.salvage}
 }
 
 // lives reports whether the published value is accepted by the platform.

@@ -51,6 +51,8 @@ func (w *walk) change(s *state, change Change) bool {
 	case NewParent:
 		s.incarnation++
 		s.wanted = s.version + 1
+	case Revoke:
+		s.revoked = 1
 	}
 	return true
 }
@@ -97,4 +99,3 @@ func (w *walk) reconnect(s *state) {
 	s.revision++
 	s.wanted = s.version + 1
 }
-

@@ -9,6 +9,11 @@ func (w *walk) stepNet(s *state, i uint8) {
 		w.act(&t, i)
 		w.emit(&t, step{text: "the platform acts on {a}", attempt: i})
 		w.lose(s, i, "the request of {a} is lost")
+		if a.stage == calling && s.faults > 0 {
+			t := *s
+			t.attempts[i].stage = unanswered
+			w.emit(&t, step{text: "the connection of {a} breaks; its request goes on", attempt: i, fault: true})
+		}
 	case replied:
 		w.receive(s, i)
 	case unsent, over:

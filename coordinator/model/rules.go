@@ -7,45 +7,45 @@ type Rule uint8
 
 // The rules. R1 to R11 are their names in ARCHITECTURE.md and in the code.
 const (
-	DeadlineFromOpening Rule = iota // R1: the deadline counts from before the intent was sent
-	TakeoverWaits                   // R1: a takeover waits for the deadline of the intent it takes over
-	LocalLease                      // no call begins when leadership can no longer be assumed by the local clock
-	ResendOnly                      // R2: a lost answer is settled by sending the same transaction again
-	ReadAgain                       // R3: a refused publication is rebuilt from what is there
-	SalvageStored                   // R3: a result that cannot be published is stored
-	SpoolFirst                      // R5: a result is on disk before it is sent
-	ReadOn                          // R6: a call that was written is read after leadership is lost
-	SalvageByLife                   // R7: salvage is of one life and of the order of generations and intents
-	NewestFirst                     // R7: of several the newest is published
-	Sweep                           // R8: intents and salvage are noticed whenever they appear
-	LookAtAll                       // R8: every attempt looks at all salvage as its last read
-	NeverTwice                      // R9: a refresh token that may be spent is not presented again
-	VoidFirstOnly                   // R10: only a first attempt that made no call deletes its intent
-	LivesCompared                   // R11: every transaction of an attempt compares the lineage
-	IntentWithoutLease              // an intent outlives the session of its node
-	OneIntent                       // Open compares the absence of an intent
-	StateCompared                   // every transaction of an attempt compares the state
-	GrantCompared                   // and the grant
-	EpochCompared                   // and the epoch, unless leadership is known to be lost
-	IntentCompared                  // Publish with leadership compares the intent
-	SavingComparesIntent            // R4: Publish without leadership compares the intent
-	SavingComparesState             // R4: and the state
-	Verified                        // a node that won looks whether its election key is there
-	Joined                          // workers of a former leadership end before the node campaigns
-	LifeLookedAt                    // the last read before the call finds a new life
-	UnknownNoted                    // a call that ended without an answer leaves Unresolved in the state
-	TakeoverNoted                   // a takeover that fails in any way leaves Unresolved in the state
-	UnresolvedKept                  // whoever else writes the state keeps Unresolved
-	ReconnectClears                 // a new grant clears Unresolved
-	GraceWhole                      // a call begins only if its deadline lies within the grace
-	GraceFromFirst                  // the grace counts from the first unresolved attempt of a chain
-	ChanceOnce                      // who takes over a last chance does not repeat it
-	RefusalKept                     // a refresh token that was refused is not presented again
-	FittingKept                     // an attempt that fails deletes no salvage that still fits
-	ChosenAgain                     // salvage is chosen again after a refused publication
-	UnknownWaits                    // after a call without an answer the next begins after its deadline
-	QuietChange                     // credentials change under a grant only while nothing is open or unresolved
-	rules                           // how many there are
+	DeadlineFromOpening  Rule = iota // R1: the deadline counts from before the intent was sent
+	TakeoverWaits                    // R1: a takeover waits for the deadline of the intent it takes over
+	LocalLease                       // no call begins when leadership can no longer be assumed by the local clock
+	ResendOnly                       // R2: a lost answer is settled by sending the same transaction again
+	ReadAgain                        // R3: a refused publication is rebuilt from what is there
+	SalvageStored                    // R3: a result that cannot be published is stored
+	SpoolFirst                       // R5: a result is on disk before it is sent
+	ReadOn                           // R6: a call that was written is read after leadership is lost
+	SalvageByLife                    // R7: salvage is of one life and of the order of generations and intents
+	NewestFirst                      // R7: of several the newest is published
+	Sweep                            // R8: intents and salvage are noticed whenever they appear
+	LookAtAll                        // R8: every attempt looks at all salvage as its last read
+	NeverTwice                       // R9: a refresh token that may be spent is not presented again
+	VoidFirstOnly                    // R10: only a first attempt that made no call deletes its intent
+	LivesCompared                    // R11: every transaction of an attempt compares the lineage
+	IntentWithoutLease               // an intent outlives the session of its node
+	OneIntent                        // Open compares the absence of an intent
+	StateCompared                    // every transaction of an attempt compares the state
+	GrantCompared                    // and the grant
+	EpochCompared                    // and the epoch, unless leadership is known to be lost
+	IntentCompared                   // Publish with leadership compares the intent
+	SavingComparesIntent             // R4: Publish without leadership compares the intent
+	SavingComparesState              // R4: and the state
+	Verified                         // a node that won looks whether its election key is there
+	Joined                           // workers of a former leadership end before the node campaigns
+	LifeLookedAt                     // the last read before the call finds a new life
+	UnknownNoted                     // a call that ended without an answer leaves Unresolved in the state
+	TakeoverNoted                    // a takeover that fails in any way leaves Unresolved in the state
+	UnresolvedKept                   // whoever else writes the state keeps Unresolved
+	ReconnectClears                  // a new grant clears Unresolved
+	GraceWhole                       // a call begins only if its deadline lies within the grace
+	GraceFromFirst                   // the grace counts from the first unresolved attempt of a chain
+	ChanceOnce                       // who takes over a last chance does not repeat it
+	RefusalKept                      // a refresh token that was refused is not presented again
+	FittingKept                      // an attempt that fails deletes no salvage that still fits
+	ChosenAgain                      // salvage is chosen again after a refused publication
+	UnknownWaits                     // after a call without an answer the next begins after its deadline
+	QuietChange                      // credentials change under a grant only while nothing is open or unresolved
+	rules                            // how many there are
 )
 
 func (r Rule) String() string {
@@ -88,27 +88,28 @@ type Violation uint8
 // The violations. The windows at the end cannot be closed by any system; they
 // are counted, so that they do not hide among the others.
 const (
-	VersionWentBack       Violation = iota // a version was given twice, or one that is no newer
-	DeposedCommitted                       // a node without leadership wrote what only the leader writes
-	OlderOverNewer                         // an older value or grant was published over a newer one
-	TwoCalls                               // a call began before the last one was over
-	ResultLost                             // a refresh token that was received is nowhere any more
-	ReadCancelled                          // an answer was thrown away by a process that lives
-	SpentPresented                         // a refresh token that was spent was presented again
-	OutcomeForgotten                       // nothing says any more that the refresh token may be spent
-	CalledTwiceForOne                      // without any fault a version cost two calls
-	CalledForReplaced                      // a call was made for a version that was replaced
-	FormerLifePublished                    // a result of a former life was published
-	FormerLifeFailed                       // a refusal of a former grant ended the current one
-	NewestDiscarded                        // the refresh token the platform holds current was discarded
-	Stuck                                  // without further faults it cannot end well
-	WindowLateWrite                        // W1
-	WindowLateArrival                      // W2
-	WindowBeforeDisk                       // W3: a crash between the answer and the disk
-	WindowSalvageTooLate                   // W4: salvage came between the last look and the call
-	WindowAnswerLost                       // W5: the platform acted and the answer never came
-	WindowDiskLost                         // W6: a node was lost with its disk
-	violations                             // how many there are
+	VersionWentBack      Violation = iota // a version was given twice, or one that is no newer
+	DeposedCommitted                      // a node without leadership wrote what only the leader writes
+	OlderOverNewer                        // an older value or grant was published over a newer one
+	TwoCalls                              // a call began before the last one was over
+	ResultLost                            // a refresh token that was received is nowhere any more
+	ReadCancelled                         // an answer was thrown away by a process that lives
+	SpentPresented                        // a refresh token that was spent was presented again
+	RefusedPresented                      // a refresh token that was refused was presented again
+	OutcomeForgotten                      // nothing says any more that the refresh token may be spent
+	CalledTwiceForOne                     // without any fault a version cost two calls
+	CalledForReplaced                     // a call was made for a version that was replaced
+	FormerLifePublished                   // a result of a former life was published
+	FormerLifeFailed                      // a refusal of a former grant ended the current one
+	NewestDiscarded                       // the refresh token the platform holds current was discarded
+	Stuck                                 // without further faults it cannot end well
+	WindowLateWrite                       // W1
+	WindowLateArrival                     // W2
+	WindowBeforeDisk                      // W3: a crash between the answer and the disk
+	WindowSalvageTooLate                  // W4: salvage came between the last look and the call
+	WindowAnswerLost                      // W5: the platform acted and the answer never came
+	WindowDiskLost                        // W6: a node was lost with its disk
+	violations                            // how many there are
 )
 
 // Window reports whether it is one of those that no system can close.
@@ -117,7 +118,7 @@ func (v Violation) Window() bool { return v >= WindowLateWrite }
 func (v Violation) String() string {
 	return [...]string{
 		"VersionWentBack", "DeposedCommitted", "OlderOverNewer", "TwoCalls", "ResultLost", "ReadCancelled",
-		"SpentPresented", "OutcomeForgotten", "CalledTwiceForOne", "CalledForReplaced", "FormerLifePublished",
+		"SpentPresented", "RefusedPresented", "OutcomeForgotten", "CalledTwiceForOne", "CalledForReplaced", "FormerLifePublished",
 		"FormerLifeFailed", "NewestDiscarded", "Stuck", "WindowLateWrite", "WindowLateArrival", "WindowBeforeDisk",
 		"WindowSalvageTooLate", "WindowAnswerLost", "WindowDiskLost",
 	}[v]

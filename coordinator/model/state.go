@@ -2,7 +2,7 @@ package model
 
 const (
 	maxNodes    = 3
-	maxAttempts = 5 // numbered from 1
+	maxAttempts = 5  // numbered from 1
 	pushed      = 15 // the value somebody set by hand; it never dies
 )
 
@@ -106,7 +106,7 @@ type attempt struct {
 	previous    uint8 // attempt it took over
 	order       uint8 // of its intent
 	incarnation uint8 // of the credentials it calls with
-	lineage     uint8 // as last read: what its transactions compare
+	read        read
 	life        uint8 // of the grant
 	version     uint8 // held when it was opened
 	generation  uint8
@@ -118,6 +118,12 @@ type attempt struct {
 	sent        message
 	answer      answer
 	flags       flags
+}
+
+// read is what an attempt has read last, and its transactions compare.
+type read struct {
+	revision, grant, lineage, version uint8
+	salvage                           uint8 // that was there, as bits
 }
 
 // net is where a request is.
@@ -172,11 +178,7 @@ type message struct {
 	op         op
 	attempt    uint8
 	epoch      uint8 // 0: not fenced
-	revision   uint8 // of the State
-	grant      uint8
-	lineage    uint8
-	version    uint8 // that the new one follows
-	salvage    uint8 // to delete, as bits
+	read       read  // its salvage is what the transaction deletes
 	status     status
 	unresolved uint8
 }

@@ -48,14 +48,14 @@ func (w *walk) fenced(s *state, m message) bool {
 
 // unchanged compares the state, the grant and the lineage.
 func (w *walk) unchanged(s *state, m message) bool {
-	same := s.revision == m.revision || w.without(StateCompared)
+	same := s.revision == m.read.revision || w.without(StateCompared)
 	if m.op == opPublish && m.epoch == 0 {
-		same = s.revision == m.revision || w.without(SavingComparesState)
+		same = s.revision == m.read.revision || w.without(SavingComparesState)
 	}
 	if w.Kind.rotates() {
-		same = same && (s.grant == m.grant || w.without(GrantCompared))
+		same = same && (s.grant == m.read.grant || w.without(GrantCompared))
 	}
-	return same && (s.incarnation == m.lineage || w.without(LivesCompared))
+	return same && (s.incarnation == m.read.lineage || w.without(LivesCompared))
 }
 
 // commitPublish is T2 and T3, or T3b(a) without an epoch.
@@ -79,13 +79,13 @@ func (w *walk) commitPublish(s *state, m message) bool {
 	w.publish(s, m, &s.attempts[from])
 	s.ended |= bit(m.attempt)
 	s.attempts[from].flags |= published
-	w.dropSalvage(s, m.salvage|bit(from))
+	w.dropSalvage(s, m.read.salvage|bit(from))
 	return true
 }
 
 // checkPublication looks for what must not be published.
 func (w *walk) checkPublication(s *state, m message, from *attempt) {
-	if m.version+1 <= s.version {
+	if m.read.version+1 <= s.version {
 		w.violate(VersionWentBack)
 	}
 	if !w.sameLife(s, from) {
@@ -102,7 +102,7 @@ func (w *walk) checkPublication(s *state, m message, from *attempt) {
 
 // publish writes the result.
 func (w *walk) publish(s *state, m message, from *attempt) {
-	s.version, s.value = m.version+1, from.value
+	s.version, s.value = m.read.version+1, from.value
 	s.status, s.unresolved = fresh, resolved
 	s.valueOver, s.doubted = 0, 0
 	s.revision++
@@ -132,7 +132,7 @@ func (w *walk) commitFail(s *state, m message) bool {
 	s.unresolved = max(s.unresolved, m.unresolved)
 	s.doubted = s.life
 	s.ended |= bit(m.attempt)
-	w.dropSalvage(s, m.salvage)
+	w.dropSalvage(s, m.read.salvage)
 	return true
 }
 
@@ -148,12 +148,26 @@ func (w *walk) dropSalvage(s *state, salvage uint8) {
 				w.violate(ResultLost)
 			}
 			if a.yielded == s.current && s.refresh != s.current && s.revoked == 0 {
-				w.violate(NewestDiscarded)
+				w.violate(w.discarded(s))
 			}
 		}
 		s.salvage &^= bit(k)
 		a.flags |= dropped
 	}
+}
+
+// discarded says why the newest refresh token was discarded: a request that was
+// late makes the order of intents differ from that of the platform.
+func (w *walk) discarded(s *state) Violation {
+	for i := range s.attempts {
+		switch a := &s.attempts[i]; {
+		case a.has(lateWrite):
+			return WindowLateWrite
+		case a.has(lateArrival):
+			return WindowLateArrival
+		}
+	}
+	return NewestDiscarded
 }
 
 // sameLife reports whether a result belongs to the life that is current.

@@ -9,13 +9,13 @@ import (
 
 // Result is what a walk has found.
 type Result struct {
-	States  int // different situations that were reached
-	Steps   int
-	Capped  bool // there was no end within Config.States
-	Cut     int  // situations in which all attempts were used
-	Found   Violations
-	Counts  [violations]int
-	Traces  map[Violation][]string // the shortest way to each
+	States int // different situations that were reached
+	Steps  int
+	Capped bool // there was no end within Config.States
+	Cut    int  // situations in which all attempts were used
+	Found  Violations
+	Counts [violations]int
+	Traces map[Violation][]string // the shortest way to each
 }
 
 // Broken returns the violations found, without the named windows.
@@ -28,6 +28,9 @@ func Walk(c Config) Result {
 	w := &walk{Config: c, seed: maphash.MakeSeed(), result: Result{Traces: map[Violation][]string{}}}
 	w.table = make([]uint32, 1<<12)
 	first := c.initial()
+	for _, text := range c.After {
+		first = w.follow(first, text)
+	}
 	w.add(&first, 0)
 	for w.at = 0; w.at < len(w.states) && !w.ended(); w.at++ {
 		s := w.states[w.at]
@@ -196,6 +199,19 @@ func (w *walk) trace(to int, last *state) []string {
 	}
 	w.record, w.pending = false, pending
 	return steps
+}
+
+// follow takes the step that a trace names so; a walk cannot begin after one that is not possible.
+func (w *walk) follow(from state, text string) state {
+	w.record, w.taken = true, w.taken[:0]
+	w.expand(&from)
+	w.record = false
+	for i := range w.taken {
+		if w.taken[i].step.String() == text {
+			return w.taken[i].state
+		}
+	}
+	panic("model: no such step: " + text)
 }
 
 // stepTo finds the step between two states.
