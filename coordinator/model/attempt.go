@@ -100,6 +100,10 @@ func (w *walk) guess(s *state, i uint8) {
 		}
 	case opPublish, opFail, opVoid, opSalvage:
 		a.stage = rereading
+		if a.source != 0 && t.intent == i {
+			a.stage, a.source, a.refresh = ready, 0, t.refresh
+			a.flags |= gamble | overlooked
+		}
 	case none:
 	}
 	w.emit(&t, step{text: "{n} gets no answer to {op} of {a} and reads", node: a.node, attempt: i, op: sent, fault: true})
@@ -143,7 +147,7 @@ func (w *walk) send(s *state, i uint8, o op, text string) {
 // sendOn fills a message in from what is read now.
 func (w *walk) sendOn(t *state, i uint8, m message) {
 	a := &t.attempts[i]
-	m.attempt, m.read = i, a.read
+	m.attempt, m.source, m.read = i, a.source, a.read
 	switch {
 	case m.op == opVoid || m.op == opFail:
 		a.flags |= closing
@@ -156,20 +160,32 @@ func (w *walk) sendOn(t *state, i uint8, m message) {
 	if m.op == opFail {
 		m.epoch = a.epoch
 	}
-	if m.op == opFail {
-		m.read.salvage = w.superseded(t, a.read.salvage)
-	}
+	m.read.salvage = w.outlived(t, a, m.op == opFail)
 	a.sent, a.answer, a.stage = m, waiting, publishing
 }
 
-// superseded returns what does not fit among some salvage.
-func (w *walk) superseded(s *state, salvage uint8) (set uint8) {
+// outlived returns the salvage an attempt has seen that nobody can use once it has ended.
+func (w *walk) outlived(s *state, a *attempt, failed bool) (set uint8) {
+	if w.without(FittingKept) {
+		return a.read.salvage
+	}
+	from := a
+	if a.source != 0 {
+		from = &s.attempts[a.source]
+	}
 	for k := uint8(1); k <= maxAttempts; k++ {
-		if salvage&bit(k) != 0 && (!w.fits(s, k) || w.without(FittingKept)) {
+		b := &s.attempts[k]
+		stays := w.fits(s, k) && (failed || w.Kind.rotates() && after(b, from))
+		if a.read.salvage&bit(k) != 0 && !stays {
 			set |= bit(k)
 		}
 	}
 	return set
+}
+
+// after reports whether a result is newer than another.
+func after(b, a *attempt) bool {
+	return b.generation > a.generation || b.generation == a.generation && b.order > a.order
 }
 
 // leads reports whether the store knows the epoch of an attempt.
@@ -203,6 +219,9 @@ func (w *walk) reread(from *state, i uint8) {
 		w.end(s, i, "{n} finds {a} among the outcomes")
 	case !w.sameLife(s, a) && !w.without(LivesCompared):
 		t := *s
+		if result && w.Kind.rotates() && a.life == s.life && newer(s, a) {
+			w.violate(ResultLost)
+		}
 		t.attempts[i].flags |= dropped
 		t.attempts[i].flags &^= spooled
 		if ours {
@@ -211,10 +230,6 @@ func (w *walk) reread(from *state, i uint8) {
 			t.safe(&t.attempts[i])
 		}
 		w.emit(&t, step{text: "{n} drops the result of {a}: a new life has begun", node: a.node, attempt: i})
-	case ours && a.source != 0 && !w.without(ChosenAgain):
-		t := *s
-		t.attempts[i].stage, t.attempts[i].source = looking, 0
-		w.emit(&t, step{text: "{n} looks at the salvage again for {a}", node: a.node, attempt: i})
 	case ours && w.without(ReadAgain):
 		// The same transaction again: it is refused for ever.
 	case ours && !result && !w.leads(s, a):

@@ -40,7 +40,7 @@ func (w *walk) look(from *state, i uint8) {
 func (w *walk) sweep(s *state, i uint8) {
 	t := *s
 	if a := &s.attempts[i]; w.leads(s, a) {
-		w.dropSalvage(&t, w.superseded(&t, t.salvage))
+		w.dropSalvage(&t, w.outlived(&t, &t.attempts[i], true))
 	}
 	w.void(&t, i, "there is nothing to fetch")
 }

@@ -262,7 +262,7 @@ func (w *walk) waits(s *state) bool {
 	}
 	for i := range s.attempts {
 		a := &s.attempts[i]
-		if a.has(written) && !a.has(expired) && a.net == requested && a.incarnation == s.incarnation && s.ended&bit(uint8(i)) != 0 { //nolint:gosec // below 8
+		if a.has(written) && !a.has(expired) && a.net == requested && w.sameLife(s, a) && s.ended&bit(uint8(i)) != 0 { //nolint:gosec // below 8
 			return true
 		}
 	}
@@ -298,7 +298,10 @@ func (w *walk) planTakeOver(s *state, n uint8) {
 		t.nodes[n].waited = 1
 		w.emit(&t, step{text: "{n} has waited for {a} to end", node: n, attempt: s.intent})
 	case s.nextAttempt <= maxAttempts && !w.owns(s, n):
-		t.begin(n, s.intent)
+		a := t.begin(n, s.intent)
+		if foreign.has(chance) && !w.without(ChanceInherited) {
+			a.flags |= chance // whoever takes this one over must know
+		}
 		t.nodes[n].seen, t.nodes[n].waited = 0, 0
 		w.emit(&t, step{text: "{n} sends TakeOver({a} in place of {b})", node: n, attempt: s.nextAttempt, other: s.intent})
 	}

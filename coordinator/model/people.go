@@ -66,16 +66,19 @@ func (w *walk) writeState(s *state) {
 }
 
 // newSecret changes the credentials. Where a grant stays it may have been spent
-// by whatever is open: then the change is refused, and tried again later.
+// by whatever is open: then the change is refused, and tried again later. What is
+// unresolved stays so.
 func (w *walk) newSecret(s *state) bool {
-	open := s.intent != 0 || s.unresolved != resolved
-	if w.Kind.rotates() && open && !w.without(QuietChange) {
+	calm := s.intent == 0 && s.salvage == 0
+	if w.Kind.rotates() && !calm && !w.without(CalmChange) {
 		return false
 	}
 	s.incarnation++
 	s.intent = 0
 	w.dropSalvage(s, s.salvage)
-	s.status = fresh
+	if s.unresolved == resolved {
+		s.status = fresh
+	}
 	s.revision++
 	s.wanted = s.version + 1
 	return true

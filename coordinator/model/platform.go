@@ -170,7 +170,7 @@ func (w *walk) graceEnds(s *state) bool {
 	for k := range s.attempts {
 		a := &s.attempts[k]
 		within := a.net == requested && !a.has(expired)
-		if within && a.refresh == s.spent && a.has(gamble) && !w.without(GraceWhole) {
+		if within && a.refresh == s.spent && !w.without(GraceWhole) {
 			return false
 		}
 	}

@@ -40,11 +40,12 @@ const (
 	GraceWhole                       // a call begins only if its deadline lies within the grace
 	GraceFromFirst                   // the grace counts from the first unresolved attempt of a chain
 	ChanceOnce                       // who takes over a last chance does not repeat it
+	ChanceInherited                  // nor does who takes over that one
 	RefusalKept                      // a refresh token that was refused is not presented again
-	FittingKept                      // an attempt that fails deletes no salvage that still fits
-	ChosenAgain                      // salvage is chosen again after a refused publication
+	FittingKept                      // an attempt deletes no salvage that will fit after it
 	UnknownWaits                     // after a call without an answer the next begins after its deadline
-	QuietChange                      // credentials change under a grant only while nothing is open or unresolved
+	CalmChange                       // credentials change beside a grant only while it has neither intent nor salvage
+	LifeOfGrant                      // a refresh token is judged by the life of its grant, which other credentials do not end
 	rules                            // how many there are
 )
 
@@ -54,8 +55,8 @@ func (r Rule) String() string {
 		"ReadOn", "SalvageByLife", "NewestFirst", "Sweep", "LookAtAll", "NeverTwice", "VoidFirstOnly", "LivesCompared",
 		"IntentWithoutLease", "OneIntent", "StateCompared", "GrantCompared", "EpochCompared", "IntentCompared",
 		"SavingComparesIntent", "SavingComparesState", "Verified", "Joined", "LifeLookedAt", "UnknownNoted",
-		"TakeoverNoted", "UnresolvedKept", "ReconnectClears", "GraceWhole", "GraceFromFirst", "ChanceOnce",
-		"RefusalKept", "FittingKept", "ChosenAgain", "UnknownWaits", "QuietChange",
+		"TakeoverNoted", "UnresolvedKept", "ReconnectClears", "GraceWhole", "GraceFromFirst", "ChanceOnce", "ChanceInherited",
+		"RefusalKept", "FittingKept", "UnknownWaits", "CalmChange", "LifeOfGrant",
 	}[r]
 }
 

@@ -178,6 +178,7 @@ type message struct {
 	op         op
 	attempt    uint8
 	epoch      uint8 // 0: not fenced
+	source     uint8 // attempt whose salvage it publishes
 	read       read  // its salvage is what the transaction deletes
 	status     status
 	unresolved uint8

@@ -60,7 +60,6 @@ func (w *walk) unchanged(s *state, m message) bool {
 
 // commitPublish is T2 and T3, or T3b(a) without an epoch.
 func (w *walk) commitPublish(s *state, m message) bool {
-	a := &s.attempts[m.attempt]
 	compared := !w.without(IntentCompared)
 	if m.epoch == 0 {
 		compared = !w.without(SavingComparesIntent)
@@ -72,8 +71,8 @@ func (w *walk) commitPublish(s *state, m message) bool {
 		return false
 	}
 	from := m.attempt
-	if a.source != 0 {
-		from = a.source
+	if m.source != 0 {
+		from = m.source
 	}
 	w.checkPublication(s, m, &s.attempts[from])
 	w.publish(s, m, &s.attempts[from])
@@ -172,7 +171,7 @@ func (w *walk) discarded(s *state) Violation {
 
 // sameLife reports whether a result belongs to the life that is current.
 func (w *walk) sameLife(s *state, from *attempt) bool {
-	if w.Kind.rotates() {
+	if w.Kind.rotates() && !w.without(LifeOfGrant) {
 		return from.life == s.life
 	}
 	return from.incarnation == s.incarnation
