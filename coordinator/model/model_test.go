@@ -29,6 +29,14 @@ func changesOf(kind model.Kind) []model.Change {
 	return []model.Change{model.Push, model.Touch, model.Reseal, model.Reconnect, model.Recreate, model.NewSecret, model.Revoke}
 }
 
+// unraced leaves a test to the run without the race detector.
+func unraced(t *testing.T) {
+	t.Helper()
+	if raced {
+		t.Skip("walked without the race detector: one goroutine has no races")
+	}
+}
+
 // holds walks, and fails with the shortest way to each violation.
 func holds(t *testing.T, c model.Config) {
 	t.Helper()
@@ -45,6 +53,7 @@ func holds(t *testing.T, c model.Config) {
 
 // Whatever happens in one run of two nodes with one fault, no rule is missing.
 func TestProtocolHolds(t *testing.T) {
+	unraced(t)
 	for _, kind := range model.Kinds() {
 		t.Run(kind.String(), func(t *testing.T) {
 			holds(t, model.Config{Kind: kind, Nodes: 2, Faults: 1, Note: true})
@@ -64,6 +73,7 @@ func TestStrictRotationSurvivesTheWindows(t *testing.T) {
 
 // People change an app while a node fails.
 func TestProtocolHoldsWhilePeopleChangeThings(t *testing.T) {
+	unraced(t)
 	for _, kind := range []model.Kind{model.Plain, model.Strict} {
 		for _, change := range changesOf(kind) {
 			t.Run(fmt.Sprintf("%s/%s", kind, change), func(t *testing.T) {

@@ -98,6 +98,7 @@ func teeth() []tooth {
 }
 
 func TestEachRuleIsNeeded(t *testing.T) {
+	unraced(t)
 	for _, tooth := range teeth() {
 		t.Run(tooth.rule.String(), func(t *testing.T) {
 			c := tooth.config
@@ -127,6 +128,7 @@ func doubled() map[model.Rule]string {
 }
 
 func TestDoubledRulesBreakNothingAlone(t *testing.T) {
+	unraced(t)
 	for rule := range doubled() {
 		t.Run(rule.String(), func(t *testing.T) {
 			for _, kind := range []model.Kind{model.Plain, model.Strict} {
