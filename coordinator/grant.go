@@ -71,6 +71,13 @@ func (o origin) produces(g *Grant) bool {
 	return o.intent > g.IntentRevision
 }
 
+// follows reports whether a refresh token that an attempt of an incarnation got
+// is to take the grant's place: it is newer, and of the life the grant was given
+// in. Other credentials that came since do not end that life.
+func (g *Grant) follows(incarnation int64, by origin) bool {
+	return incarnation >= g.Incarnation && by.produces(g)
+}
+
 // next is the grant after a use that yielded a new refresh token.
 func (g *Grant) next(refresh Secret, by origin, at time.Time) *Grant {
 	return &Grant{

@@ -78,11 +78,9 @@ func (n *Node) plan(r *records, t task, now time.Time) (_ task, ok bool) {
 }
 
 // takeoverReason is why a foreign intent is taken over: for what it was opened.
+// That the last chance was taken is told on to whoever takes over next.
 func takeoverReason(intent Intent) Reason {
-	if intent.Reason == "" || intent.Reason == ReasonLastChance {
-		return ReasonDue // the one chance was taken
-	}
-	return intent.Reason
+	return firstOf(intent.Reason, ReasonDue)
 }
 
 // neverCalled reports whether an intent is of this process, and no call was made

@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -160,13 +159,19 @@ func (a *attempt) look(ctx, saving context.Context) (done bool, err error) {
 	if err != nil {
 		return true, errors.Join(err, a.void(saving))
 	}
-	if a.task.grant != nil && (a.now.Grant == nil || a.now.Grant.Revision != a.task.grant.Revision) {
-		return true, errors.Join(fmt.Errorf("looking for salvage: the grant: %w", ErrConflict), a.void(saving))
+	if a.now.incarnation(a.task.lineage) != nil || a.grantMoved() {
+		// The call would be made with what is no longer kept, and published as if it were.
+		return true, errors.Join(a.void(saving), a.catchUp(ctx, ErrConflict))
 	}
 	if len(a.now.Salvage) == 0 {
 		return false, nil
 	}
 	return a.useSalvage(saving)
+}
+
+// grantMoved reports whether the grant is not the one the intent was opened with.
+func (a *attempt) grantMoved() bool {
+	return a.task.grant != nil && (a.now.Grant == nil || a.now.Grant.Revision != a.task.grant.Revision)
 }
 
 // query names what this attempt's transactions compare.

@@ -20,7 +20,7 @@ func (a *attempt) salvage(ctx context.Context, yield Yield) error {
 // result is what the attempt yielded, in the form in which it outlives the attempt.
 func (a *attempt) result(yield Yield) Salvage {
 	s := Salvage{
-		App: a.task.app.Name, Group: a.task.group.Name, Attempt: a.intent.Attempt, Incarnation: a.task.app.Incarnation,
+		App: a.task.app.Name, Group: a.task.group.Name, Attempt: a.intent.Attempt, Incarnation: a.intent.Incarnation,
 		IntentRevision: a.made.intent, Generation: a.made.generation, Refresh: yield.Refresh, Bases: a.intent.Bases, Began: a.began,
 	}
 	for _, token := range a.task.group.Tokens {
@@ -66,17 +66,19 @@ func (a *attempt) useSalvage(ctx context.Context) (done bool, err error) {
 	return true, errors.Join(append(errs, a.void(ctx))...)
 }
 
-// fits reports whether a salvaged result may be published: it belongs to this
-// life of the app and holds the newest refresh token, or follows the versions that
-// are current and lives.
+// fits reports whether a salvaged result may be published: it holds the newest
+// refresh token of the grant, or is of this life of the app, follows the versions
+// that are current and lives.
 func (a *attempt) fits(s Salvage) bool {
-	if s.Incarnation != a.task.app.Incarnation || len(s.Tokens) == 0 {
+	switch {
+	case len(s.Tokens) == 0:
 		return false
-	}
-	if !s.Refresh.IsZero() {
+	case !s.Refresh.IsZero():
 		// A refresh token counts even where the values it came with have expired.
 		by := origin{s.Generation, s.IntentRevision}
-		return a.now.Grant != nil && a.task.group.Rotation.Spends() && by.produces(a.now.Grant)
+		return a.now.Grant != nil && a.task.group.Rotation.Spends() && a.now.Grant.follows(s.Incarnation, by)
+	case s.Incarnation != a.task.app.Incarnation:
+		return false
 	}
 	for _, state := range a.now.States {
 		if s.Bases[state.Name.Token] != state.Version {

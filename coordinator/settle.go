@@ -75,25 +75,17 @@ func (a *attempt) settleRefused(ctx context.Context, yield Yield, failure error)
 }
 
 // outdated reports whether a result belongs to a former life of the app, or to a
-// grant that has been replaced by a newer one. A change of a parent's
-// credentials does not outdate a rotated refresh token: it is the only one.
+// grant that has been replaced by a newer one. Other credentials, of the app or
+// of a parent, do not outdate a rotated refresh token: it is the only one.
 func (a *attempt) outdated(yield Yield) bool {
-	lineage, now := a.task.lineage, a.now
-	if !yield.Refresh.IsZero() && len(now.Lineage) > 0 && len(lineage) > 0 {
-		lineage, now.Lineage = lineage[:1], now.Lineage[:1]
-	}
-	if now.incarnation(lineage) != nil {
+	spends := a.task.group.Rotation.Spends()
+	switch {
+	case !yield.Refresh.IsZero() && spends:
+		return a.now.Grant == nil || !a.now.Grant.follows(a.intent.Incarnation, a.made)
+	case a.now.incarnation(a.task.lineage) != nil:
 		return true
 	}
-	return a.task.group.Rotation.Spends() && (now.Grant == nil || !a.current(yield, now.Grant))
-}
-
-// current reports whether a result may still follow a grant.
-func (a *attempt) current(yield Yield, grant *Grant) bool {
-	if yield.Refresh.IsZero() {
-		return a.made.generation == grant.Generation
-	}
-	return a.made.produces(grant)
+	return spends && (a.now.Grant == nil || a.made.generation != a.now.Grant.Generation)
 }
 
 // deposed returns ErrFenced if leadership is gone.

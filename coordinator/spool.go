@@ -128,7 +128,7 @@ func (n *Node) revive(s Salvage) (a *attempt, ok bool) {
 	var t task
 	n.cache.reading(func(r *records) {
 		for _, candidate := range n.tasks(r, s.App) {
-			if candidate.id.group == s.Group && candidate.app.Incarnation == s.Incarnation {
+			if candidate.id.group == s.Group && candidate.app.Incarnation >= s.Incarnation {
 				t, ok = candidate, true
 			}
 		}

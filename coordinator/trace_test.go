@@ -1,0 +1,113 @@
+package coordinator_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freshet/coordinator"
+	"freshet/coordinator/provider/sandbox"
+	"freshet/store/memory"
+)
+
+// The tests below replay counterexamples of package model against the real
+// coordinator; each says in brackets which rule it is about.
+
+// A parent's credentials change between the opening of an intent and the last
+// read before its call: no call is made with the former ones (LifeLookedAt).
+func TestNoCallUnderFormerCredentialsOfAParent(t *testing.T) {
+	bubble(t, 2, func(c *cluster) {
+		const branch = "wx0000000000000003"
+		name := coordinator.Name{App: "branch", Token: "access_token"}
+		c.apply(c.nodes[0], shop("plain"))
+		c.value(c.nodes[0], accessToken, 0)
+		leader, others := c.refresher()
+		held := leader.store.HoldNext(memory.OpOpen)
+		c.apply(others[0], coordinator.App{Name: "branch", Parent: "shop", Credentials: map[string]coordinator.Secret{"appid": coordinator.NewSecret(branch)}})
+		<-held.Sent()
+		leader.store.Partition()
+		c.must(held.Deliver())
+		parent := shop("plain")
+		parent.Credentials["secret"] = coordinator.NewSecret("a-new-secret-of-the-parent")
+		for _, id := range []string{appid, branch} {
+			c.must(c.sandbox.UpdateApp(id, func(a *sandbox.App) error { a.Secret = "a-new-secret-of-the-parent"; return nil }))
+		}
+		c.apply(others[0], parent)
+		leader.store.Heal()
+		v := c.value(others[0], name, 0)
+		if calls := c.sandbox.Oracle().Apps[branch].Calls[sandbox.KindToken].Calls; calls != 1 || v.State.Failures != 0 || len(v.State.Outcomes) != 1 {
+			c.Errorf("%d calls, outcomes %+v", calls, v.State.Outcomes)
+		}
+	})
+}
+
+// Other credentials are given while the answer to a refresh is missing: the
+// refresh token it held is still the only one (LifeOfGrant).
+func TestOtherCredentialsLoseNoRefreshToken(t *testing.T) {
+	change := func(c *cluster, m *member) {
+		app := crm("r1")
+		app.Credentials["secret"] = coordinator.NewSecret("another")
+		c.apply(m, app)
+		synctest.Wait()
+	}
+	t.Run("paused", func(t *testing.T) {
+		f := newFamily(coordinator.RotationStrict)
+		granted(t, f, func(c *cluster) {
+			f.next(slowly(3 * time.Second))
+			c.apply(c.nodes[0], crm("r1"))
+			time.Sleep(time.Second)
+			leader, others := c.refresher()
+			leader.store.Partition()
+			time.Sleep(10 * time.Minute)
+			change(c, others[0])
+			leader.store.Heal()
+			c.value(others[0], crmToken, 0)
+			time.Sleep(time.Minute)
+			c.settled(f)
+		})
+	})
+	t.Run("crashed", func(t *testing.T) {
+		f := newFamily(coordinator.RotationStrict)
+		granted(t, f, func(c *cluster) {
+			leader, others := c.refresher()
+			held := leader.store.HoldNext(memory.OpPublish)
+			c.apply(c.nodes[0], crm("r1"))
+			<-held.Sent()
+			leader.store.Partition()
+			disk := leader.spool.Restart()
+			time.Sleep(10 * time.Minute)
+			change(c, others[0])
+			c.joinWith(leader.Name()+"b", disk)
+			c.value(others[0], crmToken, 0)
+			time.Sleep(time.Minute)
+			c.settled(f)
+		})
+	})
+}
+
+// The attempt that takes the last chance dies, and so does the one that took it
+// over: nobody takes the chance again (ChanceInherited).
+func TestLastChanceOutlivesTwoRefreshers(t *testing.T) {
+	f := newFamily(coordinator.RotationStrict)
+	f.rotation.LastChance = true
+	granted(t, f, func(c *cluster) {
+		f.next(lost, slowly(time.Hour))
+		c.apply(c.nodes[0], crm("r1"))
+		for len(f.presented()) < 2 {
+			time.Sleep(time.Second)
+		}
+		leader, others := c.refresher()
+		held := others[0].store.HoldNext(memory.OpOpen)
+		leader.store.Partition()
+		<-held.Sent()
+		others[0].store.Partition()
+		c.must(held.Deliver())
+		time.Sleep(time.Minute) // until its leadership is over, too
+		others[0].store.Heal()
+		time.Sleep(24 * time.Hour)
+		if v, _ := others[0].View(crmToken); len(f.presented()) != 2 || v.State.Status != coordinator.StatusReauthorize {
+			c.Errorf("presented %v, status %s", f.presented(), v.State.Status)
+		}
+	})
+}
+
