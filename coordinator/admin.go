@@ -31,7 +31,8 @@ func (n *Node) Effective(name string) (app App, err error) {
 }
 
 // Remove deletes an app with its credentials and values. The states stay as
-// tombstones, so that the versions of a later app of this name go on.
+// tombstones, so that the versions of a later app of this name go on. When it
+// returns this node knows that the app is gone.
 func (n *Node) Remove(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, applyLimit)
 	defer cancel()
@@ -42,7 +43,13 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 			return err
 		}
 		err = n.store.DeleteApp(ctx, change)
-		if !errors.Is(err, ErrConflict) {
+		switch {
+		case err == nil:
+			return n.knows(ctx, func(r *records) bool {
+				known, ok := r.app(name)
+				return !ok || known.Revision != change.App.Revision
+			})
+		case !errors.Is(err, ErrConflict):
 			return err
 		}
 		select {

@@ -93,8 +93,7 @@ func (w *walk) write(s *state, i uint8) {
 	node := s.nodes[a.node]
 	held := node.leads == 1 && node.epoch == a.epoch && node.overdue == 0 || w.without(LocalLease)
 	late := a.has(expired) && !w.without(DeadlineFromOpening)
-	outside := a.has(gamble) && !a.has(chance) && w.Kind.forgives() && s.graceOver == 1 &&
-		!w.without(NeverTwice) && !(w.without(GraceFromFirst) && a.previous != 0 && s.attempts[a.previous].previous != 0)
+	outside := w.outside(s, a)
 	if held && !outside && (!late || s.lateWrites > 0) {
 		t := *s
 		b := &t.attempts[i]
@@ -121,11 +120,21 @@ func (w *walk) write(s *state, i uint8) {
 	}
 }
 
+// outside reports whether an attempt may not present a refresh token again because
+// the platform's grace could end before the call.
+func (w *walk) outside(s *state, a *attempt) bool {
+	if !a.has(gamble) || a.has(chance) || !w.Kind.forgives() || s.graceOver == 0 || w.without(NeverTwice) {
+		return false
+	}
+	chained := a.previous != 0 && s.attempts[a.previous].previous != 0
+	return !chained || !w.without(GraceFromFirst)
+}
+
 // checkCall looks for a call that should not begin.
 func (w *walk) checkCall(s *state, a *attempt, i uint8) {
 	for k := range s.attempts {
 		b := &s.attempts[k]
-		if uint8(k) == i || !b.has(written) || b.incarnation != a.incarnation { //nolint:gosec // below 8
+		if uint8(k) == i || !b.has(written) || b.incarnation != a.incarnation {
 			continue
 		}
 		open := b.net == requested || b.net == replied && b.stage == calling && !b.has(expired)

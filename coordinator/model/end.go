@@ -4,19 +4,19 @@ package model
 func (s *state) tidy() {
 	for i := range s.attempts {
 		a := &s.attempts[i]
-		if a.stage != done || s.intent == uint8(i) || s.stray.op != none && s.stray.attempt == uint8(i) { //nolint:gosec // below 8
+		if a.stage != done || s.intent == uint8(i) || s.stray.op != none && s.stray.attempt == uint8(i) {
 			continue
 		}
 		a.source, a.read = 0, read{}
-		if !s.followed(uint8(i)) { //nolint:gosec // below 8
+		if !s.followed(uint8(i)) {
 			a.previous = 0
 		}
-		stored := s.salvage&bit(uint8(i)) != 0 //nolint:gosec // below 8
+		stored := s.salvage&bit(uint8(i)) != 0
 		if a.net == requested || a.net == replied || stored {
 			continue
 		}
 		a.flags = a.flags&^(closing|gamble) | expired
-		if !a.has(written) && !s.followed(uint8(i)) { //nolint:gosec // below 8
+		if !a.has(written) && !s.followed(uint8(i)) {
 			*a = attempt{stage: done}
 		}
 	}
@@ -26,7 +26,7 @@ func (s *state) tidy() {
 func (s *state) followed(i uint8) bool {
 	for k := range s.attempts {
 		b := &s.attempts[k]
-		if b.previous == i && i != 0 && (b.works() || s.intent == uint8(k) || s.stray.op == opOpen && s.stray.attempt == uint8(k)) { //nolint:gosec // below 8
+		if b.previous == i && i != 0 && (b.works() || s.intent == uint8(k) || s.stray.op == opOpen && s.stray.attempt == uint8(k)) {
 			return true
 		}
 	}
@@ -72,7 +72,7 @@ func (w *walk) endsWell(s *state) bool {
 
 // findStuck goes back from where it ends well along the steps without a fault.
 func (w *walk) findStuck() {
-	froms := append(w.froms, uint32(len(w.edges))) //nolint:gosec // bounded by memory
+	froms := append(w.froms, uint32(len(w.edges)))
 	well := make([]bool, len(w.states))
 	for i := range w.states {
 		well[i] = w.endsWell(&w.states[i])

@@ -99,8 +99,8 @@ func TestLargeBounds(t *testing.T) {
 		if kind.String() != *kindFlag {
 			continue
 		}
-		late, faults := uint8(*lateFlag), uint8(*faultsFlag) //nolint:gosec // a handful
-		changed, disks := uint8(*changes), uint8(*disksFlag) //nolint:gosec // a handful
+		late, faults := uint8(*lateFlag), uint8(*faultsFlag)
+		changed, disks := uint8(*changes), uint8(*disksFlag)
 		holds(t, model.Config{
 			Kind: kind, Nodes: *nodesFlag, Faults: faults, LateWrites: late, LateArrivals: late, Disks: disks,
 			ChangeLimit: changed, Changes: changesOf(kind), States: *statesFlag, Note: true,

@@ -124,7 +124,7 @@ func (w *walk) crash(s *state, n uint8) {
 		if a.node != n || !a.works() {
 			continue
 		}
-		w.losses(&t, uint8(i)) //nolint:gosec // below 8
+		w.losses(&t, uint8(i))
 		a.stage = done
 		if a.has(spooled) {
 			a.stage = dead
@@ -163,19 +163,19 @@ func (w *walk) restart(s *state, n uint8) {
 		return
 	}
 	t = *s
-	any := false
+	found := false
 	for i := range t.attempts {
 		a := &t.attempts[i]
 		if a.node != n || a.stage != dead {
 			continue
 		}
-		a.stage, any = done, true
+		a.stage, found = done, true
 		a.flags &^= spooled
-		if !a.has(published) && t.salvage&bit(uint8(i)) == 0 { //nolint:gosec // below 8
+		if !a.has(published) && t.salvage&bit(uint8(i)) == 0 {
 			a.flags |= lostDisk
 		}
 	}
-	if any {
+	if found {
 		t.disks--
 		w.violate(WindowDiskLost)
 		w.emit(&t, step{text: "{n} loses its disk", node: n, costs: true})
@@ -204,10 +204,9 @@ func (w *walk) loseKey(s *state, n uint8) {
 // plan is what a leader does next: open an intent, wait for a foreign one and
 // take it over, look whether the value lives.
 func (w *walk) plan(s *state, n uint8) {
-	switch {
-	case s.intent == 0:
+	if s.intent == 0 {
 		w.planOpen(s, n)
-	default:
+	} else {
 		w.planTakeOver(s, n)
 	}
 	if s.status == fresh && s.version >= s.wanted && s.version < 9 && !w.lives(s) {
@@ -262,7 +261,7 @@ func (w *walk) waits(s *state) bool {
 	}
 	for i := range s.attempts {
 		a := &s.attempts[i]
-		if a.has(written) && !a.has(expired) && a.net == requested && w.sameLife(s, a) && s.ended&bit(uint8(i)) != 0 { //nolint:gosec // below 8
+		if a.has(written) && !a.has(expired) && a.net == requested && w.sameLife(s, a) && s.ended&bit(uint8(i)) != 0 {
 			return true
 		}
 	}

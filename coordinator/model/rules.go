@@ -78,7 +78,7 @@ func (s Rules) Has(r Rule) bool { return s>>r&1 == 1 }
 func AllRules() []Rule {
 	all := make([]Rule, rules)
 	for i := range all {
-		all[i] = Rule(i) //nolint:gosec // there are less than 64
+		all[i] = Rule(i)
 	}
 	return all
 }
@@ -135,7 +135,7 @@ func (s Violations) Has(v Violation) bool { return s>>v&1 == 1 }
 func (s Violations) All() []Violation {
 	var all []Violation
 	for ; s != 0; s &= s - 1 {
-		all = append(all, Violation(bits.TrailingZeros32(uint32(s)))) //nolint:gosec // below 32
+		all = append(all, Violation(bits.TrailingZeros32(uint32(s))))
 	}
 	return all
 }

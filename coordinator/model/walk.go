@@ -34,7 +34,7 @@ func Walk(c Config) Result {
 	w.add(&first, 0)
 	for w.at = 0; w.at < len(w.states) && !w.ended(); w.at++ {
 		s := w.states[w.at]
-		w.froms = append(w.froms, uint32(len(w.edges))) //nolint:gosec // bounded by memory
+		w.froms = append(w.froms, uint32(len(w.edges)))
 		w.expand(&s)
 		if s.nextAttempt > maxAttempts {
 			w.result.Cut++
@@ -92,7 +92,7 @@ func (w *walk) ended() bool {
 // expand makes every step that can follow.
 func (w *walk) expand(s *state) {
 	for n := range w.Nodes {
-		w.stepNode(s, uint8(n)) //nolint:gosec // at most 3
+		w.stepNode(s, uint8(n))
 	}
 	for i := uint8(1); i < s.nextAttempt; i++ {
 		w.stepAttempt(s, i)
@@ -134,7 +134,7 @@ func (w *walk) emit(t *state, st step) {
 		return
 	}
 	w.result.Steps++
-	id := w.add(t, uint32(w.at)) //nolint:gosec // bounded by memory
+	id := w.add(t, uint32(w.at))
 	if !st.fault && !st.costs {
 		w.edges = append(w.edges, id)
 	}
@@ -161,7 +161,7 @@ func (w *walk) add(s *state, from uint32) uint32 {
 	}
 	w.states = append(w.states, *s)
 	w.parents = append(w.parents, from)
-	w.table[at] = uint32(len(w.states)) //nolint:gosec // bounded by memory
+	w.table[at] = uint32(len(w.states))
 	return w.table[at] - 1
 }
 
@@ -173,7 +173,7 @@ func (w *walk) grow() {
 		for w.table[at] != 0 {
 			at = (at + 1) & mask
 		}
-		w.table[at] = uint32(i + 1) //nolint:gosec // bounded by memory
+		w.table[at] = uint32(i + 1)
 	}
 }
 

@@ -31,7 +31,8 @@ func TestRequestsHaveTheShapeOfTheStandards(t *testing.T) {
 		"credentials, basic": {nil, nil, seen{Authorization: basic, Type: form, Body: "grant_type=client_credentials"}},
 		"credentials, post":  {options{"auth": "post"}, nil, seen{Type: form, Body: post + "grant_type=client_credentials"}},
 		"refresh, basic": {
-			options{"grant": "refresh_token"}, options{"scope": "a b"},
+			options{"grant": "refresh_token"},
+			options{"scope": "a b"},
 			seen{Authorization: basic, Type: form, Body: "grant_type=refresh_token&refresh_token=" + testRefresh + "&scope=a+b"},
 		},
 		"refresh, none, JSON": {
@@ -41,12 +42,14 @@ func TestRequestsHaveTheShapeOfTheStandards(t *testing.T) {
 				`"refresh_token":"` + testRefresh + `","resource":["https://a.example","https://b.example"]}`},
 		},
 		"post, JSON": {
-			options{"auth": "post", "body": "json"}, options{"resource": "https://a.example"},
+			options{"auth": "post", "body": "json"},
+			options{"resource": "https://a.example"},
 			seen{Type: "application/json", Body: `{"client_id":"crm:client","client_secret":"` + testSecret +
 				`","grant_type":"client_credentials","resource":"https://a.example"}`},
 		},
 		"resources": {
-			nil, options{"resource": "https://a.example https://b.example"},
+			nil,
+			options{"resource": "https://a.example https://b.example"},
 			seen{Authorization: basic, Type: form, Body: "grant_type=client_credentials&resource=https%3A%2F%2Fa.example&resource=https%3A%2F%2Fb.example"},
 		},
 	} {
