@@ -228,9 +228,9 @@ func TestRefusalOfAFormerGrantEndsNothing(t *testing.T) {
 		f.mu.Unlock()
 		_, err := c.nodes[0].Apply(c.Context(), crm("r70"), coordinator.Applying{ReplaceGrant: true})
 		c.must(err)
-		v := c.value(c.nodes[1], crmToken, 0)
+		c.value(c.nodes[1], crmToken, 0)
 		time.Sleep(time.Minute)
-		if v, _ = c.nodes[1].View(crmToken); v.State.Status != coordinator.StatusFresh {
+		if v, _ := c.nodes[1].View(crmToken); v.State.Status != coordinator.StatusFresh {
 			c.Errorf("status %s", v.State.Status)
 		}
 		c.settled(f)

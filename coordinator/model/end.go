@@ -72,7 +72,7 @@ func (w *walk) endsWell(s *state) bool {
 
 // findStuck goes back from where it ends well along the steps without a fault.
 func (w *walk) findStuck() {
-	froms := append(w.froms, uint32(len(w.edges)))
+	froms := append(w.froms, uint32(len(w.edges))) //nolint:gosec // bounded by memory
 	well := make([]bool, len(w.states))
 	for i := range w.states {
 		well[i] = w.endsWell(&w.states[i])

@@ -135,7 +135,7 @@ func (s Violations) Has(v Violation) bool { return s>>v&1 == 1 }
 func (s Violations) All() []Violation {
 	var all []Violation
 	for ; s != 0; s &= s - 1 {
-		all = append(all, Violation(bits.TrailingZeros32(uint32(s))))
+		all = append(all, Violation(bits.TrailingZeros32(uint32(s)))) //nolint:gosec // below 32
 	}
 	return all
 }

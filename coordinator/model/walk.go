@@ -34,7 +34,7 @@ func Walk(c Config) Result {
 	w.add(&first, 0)
 	for w.at = 0; w.at < len(w.states) && !w.ended(); w.at++ {
 		s := w.states[w.at]
-		w.froms = append(w.froms, uint32(len(w.edges)))
+		w.froms = append(w.froms, uint32(len(w.edges))) //nolint:gosec // bounded by memory
 		w.expand(&s)
 		if s.nextAttempt > maxAttempts {
 			w.result.Cut++
@@ -134,7 +134,7 @@ func (w *walk) emit(t *state, st step) {
 		return
 	}
 	w.result.Steps++
-	id := w.add(t, uint32(w.at))
+	id := w.add(t, uint32(w.at)) //nolint:gosec // bounded by memory
 	if !st.fault && !st.costs {
 		w.edges = append(w.edges, id)
 	}
@@ -152,7 +152,7 @@ func (w *walk) add(s *state, from uint32) uint32 {
 	if 2*len(w.states) > len(w.table) {
 		w.grow()
 	}
-	mask := uint64(len(w.table) - 1)
+	mask := uint64(len(w.table) - 1) //nolint:gosec // bounded by memory
 	at := maphash.Comparable(w.seed, *s) & mask
 	for ; w.table[at] != 0; at = (at + 1) & mask {
 		if w.states[w.table[at]-1] == *s {
@@ -161,13 +161,13 @@ func (w *walk) add(s *state, from uint32) uint32 {
 	}
 	w.states = append(w.states, *s)
 	w.parents = append(w.parents, from)
-	w.table[at] = uint32(len(w.states))
+	w.table[at] = uint32(len(w.states)) //nolint:gosec // bounded by memory
 	return w.table[at] - 1
 }
 
 func (w *walk) grow() {
 	w.table = make([]uint32, 2*len(w.table))
-	mask := uint64(len(w.table) - 1)
+	mask := uint64(len(w.table) - 1) //nolint:gosec // bounded by memory
 	for i := range w.states {
 		at := maphash.Comparable(w.seed, w.states[i]) & mask
 		for w.table[at] != 0 {
