@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// cache is what a node knows of the cluster. One goroutine, the follower,
-// writes it; everybody reads. Reads of tokens and clients take no lock that
-// the writer holds while it works.
+// cache is what a node knows of the cluster. Who holds Node.following writes
+// it; everybody reads. Reads of tokens and clients take no lock that the writer
+// holds while it works.
 type cache struct {
 	cells   sync.Map // :: Name → *cell
 	clients atomic.Pointer[map[Digest]Client]
@@ -57,7 +57,7 @@ type seenIntent struct {
 type cell struct {
 	view    atomic.Pointer[View]
 	changed signal
-	highest int64                         // version ever shown; owned by the follower
+	highest int64                         // version ever shown; guarded by Node.following
 	former  atomic.Pointer[[]formerValue] // newest first
 }
 

@@ -89,22 +89,26 @@ func (c *cluster) end() {
 }
 
 // join starts a node.
-func (c *cluster) join(name string) *member {
+func (c *cluster) join(name string, change ...func(*coordinator.Config)) *member {
 	c.Helper()
-	return c.joinWith(name, memory.NewSpool())
+	return c.joinWith(name, memory.NewSpool(), change...)
 }
 
 // joinWith starts a node on a disk that a former process may have used.
-func (c *cluster) joinWith(name string, spool *memory.Spool) *member {
+func (c *cluster) joinWith(name string, spool *memory.Spool, change ...func(*coordinator.Config)) *member {
 	c.Helper()
 	m := &member{store: c.memory.Store(), spool: spool, done: make(chan struct{})}
 	providers := map[string]coordinator.Provider{"wechat": wechat.New(wechat.Config{Transport: c.sandbox.Client().Transport})}
 	maps.Copy(providers, c.more)
-	node, err := coordinator.New(coordinator.Config{
+	config := coordinator.Config{
 		Name: name, Store: m.store, Tracer: c.tracer, Seed: c.seed, Heartbeat: c.memory.SessionTTL() / 5,
 		Logger: c.logger().With("node", name), Spool: spool,
 		Providers: providers,
-	})
+	}
+	for _, f := range change {
+		f(&config)
+	}
+	node, err := coordinator.New(config)
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -23,15 +23,46 @@ func (n *Node) follow(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// apply takes in one batch: first all records, then the views they touch, then
-// those who wait are woken, so that nobody sees half a revision.
+// apply takes in one batch of the store.
 func (n *Node) apply(ctx context.Context, batch Batch) {
+	n.following.Lock()
+	defer n.following.Unlock()
 	n.heard.Store(int64(time.Since(n.born)))
 	remake := n.remake.Swap(false)
 	if len(batch.Events) == 0 && !batch.Snapshot && !remake {
 		return
 	}
-	t := &touched{tokens: map[Name]*Token{}, apps: map[string]struct{}{}, all: remake}
+	if batch.Snapshot && n.recalled.Load() {
+		n.disown(ctx, batch)
+	}
+	t := n.takeIn(ctx, batch, &touched{all: remake})
+	n.cache.applied.Store(batch.Revision)
+	if len(t.apps) > 0 {
+		n.changed.Store(batch.Revision)
+	}
+	if batch.Snapshot {
+		n.cache.listed.Store(true)
+		n.synced(ctx, batch, t)
+	}
+	if len(t.apps) > 0 || t.clients || t.all {
+		n.unsaved.Store(true)
+	}
+	n.inbox.put(t)
+	n.cache.moved.fire()
+}
+
+// synced notes that all there is was read from the store.
+func (n *Node) synced(ctx context.Context, batch Batch, t *touched) {
+	first := !n.cache.synced.Swap(true) // before the other flag falls, or the node would be unready in between
+	if recalled := n.recalled.Swap(false); first {
+		n.log.InfoContext(ctx, "synced", "revision", batch.Revision, "tokens", len(t.tokens), "served_from_snapshot_before", recalled)
+	}
+}
+
+// takeIn changes the cache by one batch: first all records, then the views they
+// touch, so that nobody sees half a revision. The caller holds following.
+func (n *Node) takeIn(ctx context.Context, batch Batch, t *touched) *touched {
+	t.tokens, t.apps = map[Name]*Token{}, map[string]struct{}{}
 	n.cache.mu.Lock()
 	if batch.Snapshot {
 		n.cache.startOver(t)
@@ -48,18 +79,7 @@ func (n *Node) apply(ctx context.Context, batch Batch) {
 	for name := range t.views(n.cache) {
 		n.show(ctx, name, t)
 	}
-	n.cache.applied.Store(batch.Revision)
-	if len(t.apps) > 0 {
-		n.changed.Store(batch.Revision)
-	}
-	if batch.Snapshot {
-		n.cache.listed.Store(true)
-	}
-	if batch.Snapshot && !n.cache.synced.Swap(true) {
-		n.log.InfoContext(ctx, "synced", "revision", batch.Revision, "tokens", len(t.tokens))
-	}
-	n.inbox.put(t)
-	n.cache.moved.fire()
+	return t
 }
 
 // touched collects what one batch changed.
@@ -70,6 +90,7 @@ type touched struct {
 	settings  []string // apps whose specification changed
 	all       bool     // every view is concerned
 	snapshot  bool
+	old       bool // it was applied by a former process
 	clients   bool
 	heartbeat bool
 	intents   map[groupID]seenIntent // before a snapshot
@@ -227,7 +248,7 @@ func (n *Node) show(ctx context.Context, name Name, t *touched) {
 		return
 	}
 	if next.Token != nil && (old == nil || old.Token != next.Token) {
-		n.noteValue(ctx, cell, next)
+		n.noteValue(ctx, cell, next, t.old)
 	}
 	if n.render != nil {
 		next.Rendered = n.render(next)
@@ -279,8 +300,9 @@ func (n *Node) valueOf(ctx context.Context, name Name, old *View, cell *cell, t 
 	return token
 }
 
-// noteValue remembers a value that is shown for the first time, and joins its refresh's trace.
-func (n *Node) noteValue(ctx context.Context, cell *cell, v *View) {
+// noteValue remembers a value that is shown for the first time, and joins its
+// refresh's trace, unless a former process has done so.
+func (n *Node) noteValue(ctx context.Context, cell *cell, v *View, old bool) {
 	if v.Token.Version <= cell.highest && cell.highest > 0 {
 		return
 	}
@@ -291,7 +313,9 @@ func (n *Node) noteValue(ctx context.Context, cell *cell, v *View) {
 	}
 	former = former[:min(len(former), formerValues)]
 	cell.former.Store(&former)
-
+	if old {
+		return
+	}
 	_, span := n.tracer.Start(tracing.Join(ctx, v.Token.Traceparent), "applied",
 		slog.Group("freshet", slog.String("node", n.name), slog.String("token", v.Name.String()), slog.Int64("version", v.Token.Version)))
 	span.End(nil)

@@ -13,7 +13,7 @@ const staleAfter = 10 * time.Second
 type Health struct {
 	Synced       bool // the first snapshot is complete, or one was loaded from disk
 	Draining     bool
-	Stale        bool          // nothing was heard from the store for ten seconds
+	Stale        bool          // nothing was heard from the store for ten seconds, or not by this process
 	Age          time.Duration // since something was heard from the store
 	FromSnapshot bool          // what is served was loaded from disk, not from the cluster
 }
@@ -25,11 +25,13 @@ func (h Health) Ready() bool { return h.Synced && !h.Draining }
 // Health returns the node's health at this instant.
 func (n *Node) Health() Health {
 	age := time.Since(n.born) - time.Duration(n.heard.Load())
+	recalled := n.recalled.Load()
 	return Health{
-		Synced:   n.cache.synced.Load(),
-		Draining: n.draining.Load(),
-		Stale:    age > staleAfter,
-		Age:      age,
+		Synced:       recalled || n.cache.synced.Load(),
+		Draining:     n.draining.Load(),
+		Stale:        recalled || age > staleAfter,
+		Age:          age,
+		FromSnapshot: recalled,
 	}
 }
 
@@ -44,7 +46,13 @@ const skewSamples = 10
 // writes it, everybody reads.
 type skew struct {
 	ahead   atomic.Int64
-	samples []time.Duration // owned by the follower
+	samples []time.Duration // guarded by Node.following
+}
+
+// assume begins with what a former process has measured.
+func (s *skew) assume(ahead time.Duration) {
+	s.samples = []time.Duration{ahead}
+	s.ahead.Store(int64(ahead))
 }
 
 // measureSkew takes in a heartbeat of another node. Travel time only makes the

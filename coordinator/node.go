@@ -32,6 +32,10 @@ type Config struct {
 	// published. Nil: this node spends none that may be rotated.
 	Spool Spool
 
+	// Snapshot keeps on the local disk what is served where the store cannot be
+	// reached at the start. Nil: such a node serves nothing until it can.
+	Snapshot Snapshot
+
 	// Seed is applied by the refresher once for each content. Nil: nothing.
 	Seed *Seed
 
@@ -58,6 +62,7 @@ type Node struct {
 	store     Store
 	providers map[string]Provider
 	spool     Spool
+	snapshot  Snapshot
 	bootstrap Client
 	seed      *Seed
 
@@ -67,11 +72,15 @@ type Node struct {
 	margin    time.Duration
 	drain     time.Duration
 
+	following sync.Mutex // held while the cache is changed by more than one record
+
 	cache    *cache
 	inbox    inbox
 	born     time.Time    // start of heard
 	changed  atomic.Int64 // revision of the last batch about an app or a token
-	heard    atomic.Int64 // last sign of life of the store, as time since born; 0: none yet
+	heard    atomic.Int64 // last sign of life of the store, as time since born; 0: none yet, below: by a former process
+	recalled atomic.Bool  // what is served came from the snapshot on disk
+	unsaved  atomic.Bool  // what a snapshot holds has changed since the last one
 	skew     skew
 	hazards  hazardCounts
 	uncalled sync.Map // :: attempt of this process that made no call → struct{}
@@ -100,6 +109,7 @@ func New(c Config) (*Node, error) {
 		bootstrap: bootstrapClient(c.BootstrapKey),
 		seed:      c.Seed,
 		spool:     c.Spool,
+		snapshot:  c.Snapshot,
 		heartbeat: firstOf(c.Heartbeat, HeartbeatEvery),
 		roomEvery: firstOf(c.RoomEvery, roomEvery),
 		workers:   firstOf(c.Workers, 8),
@@ -129,6 +139,8 @@ func (n *Node) Run(ctx context.Context) error {
 	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
 	defer unfollow()
 	g.Go(func() error { return ignoreEnd(n.follow(following)) })
+	g.Go(func() error { n.recall(following); return nil })
+	g.Go(func() error { n.remember(following); return nil })
 	g.Go(func() error { return ignoreEnd(n.store.Join(following, n.describe)) })
 	g.Go(func() error { return ignoreEnd(n.replay(gctx)) })
 	g.Go(func() error { return ignoreEnd(n.watchRoom(following)) })

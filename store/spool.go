@@ -273,13 +273,10 @@ func (s *Spool) read(name string) (result *coordinator.Salvage, stays bool, err 
 
 func resultAbout(attempt string) kept { return kept{resultKind, attempt} }
 
-// spooledFields are those of a result that is not kept under its own name. What
-// only a spool must not lose is written here, whatever salvage in etcd holds.
+// spooledFields are those of a result that is not kept under its own name.
 func spooledFields(w *wire, s *coordinator.Salvage) {
 	text(w, 101, &s.App)
 	text(w, 102, &s.Group)
 	text(w, 103, &s.Attempt)
-	integer(w, 104, &s.Generation)
-	w.secret(105, &s.Refresh)
 	salvageFields(w, s)
 }
