@@ -130,6 +130,9 @@ func TestNothingIsDecidedOnASnapshot(t *testing.T) {
 	shelved(t, func(c *cluster, s *shelf) {
 		m := c.join("n1", s.with, away)
 		time.Sleep(2 * time.Second)
+		if !m.Health().Stale {
+			c.Error("it says that it is fresh, since its former process was until now")
+		}
 		ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
 		defer cancel()
 		if _, err := m.Apply(ctx, shop("plain"), coordinator.Applying{}); !errors.Is(err, coordinator.ErrNotSynced) {
@@ -143,9 +146,6 @@ func TestNothingIsDecidedOnASnapshot(t *testing.T) {
 		}
 		if _, err := m.Read(ctx, jsapiTicket, coordinator.Want{}); !errors.Is(err, coordinator.ErrNotSynced) {
 			c.Errorf("reading what may have been made since: %v", err)
-		}
-		if !m.Health().Stale {
-			c.Error("it says that it is fresh, since its former process was until now")
 		}
 		if got := m.Status(); got.Revision != 0 || got.Refresher != "" || got.Nodes != 0 {
 			c.Errorf("status %+v", got)

@@ -63,9 +63,12 @@ func (realDisk) syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// makeDir makes a directory for this user only, with those above it.
+// ensureDir makes a directory for this user only, with those above it, where there is none.
+func ensureDir(dir string) error { return os.MkdirAll(dir, 0o700) }
+
+// makeDir is ensureDir for a directory that is ours alone, also where it is there already.
 func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := ensureDir(dir); err != nil {
 		return err
 	}
 	return os.Chmod(dir, 0o700) //nolint:gosec // a directory is entered by its execute bit

@@ -36,7 +36,7 @@ type number = protowire.Number
 
 // parseFields splits an encoded message. It never panics, whatever it is given.
 func parseFields(b []byte) ([]field, error) {
-	fields := make([]field, 0, 16)
+	fields := make([]field, 0, min(16, len(b)/2))
 	for len(b) > 0 {
 		n, kind, size := protowire.ConsumeTag(b)
 		if size < 0 {
