@@ -241,7 +241,7 @@ func TestStatusAndNodesSayWhoRefreshes(t *testing.T) {
 	got := decode[client.Status](t, get(t, a.Handler(), "/v1/status"))
 	want := client.Status{
 		Node: "n1", Refresher: "n2", Epoch: 12, Nodes: 2, Apps: 3, Tokens: 4, Revision: 99, States: map[string]int{"fresh": 4},
-		OutageToleranceSeconds: new(90.0), WatchAgeSeconds: 1.5, Synced: true, Build: "test",
+		OutageToleranceSeconds: new(90.0), WatchAgeSeconds: 1.5, Synced: true, Source: "cluster", Build: "test",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)

@@ -37,6 +37,7 @@ func (a *API) getStatus(r request) (answer, error) {
 		Synced:          s.Health.Synced,
 		Stale:           s.Health.Stale,
 		Draining:        s.Health.Draining,
+		Source:          sourceOf(s.Health),
 		Build:           a.build,
 	}
 	if s.OutageTolerance >= 0 {

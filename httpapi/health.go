@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"freshet/coordinator"
+	"freshet/httpapi/client"
 )
 
 func (a *API) healthRoutes(r router) {
@@ -32,11 +33,12 @@ func (a *API) open(serve func(q query) (answer, error), known ...string) gin.Han
 	}
 }
 
-// health is the body of the health routes. What follows the first three fields is shown by ?verbose.
+// health is the body of the health routes. What follows the first four fields is shown by ?verbose.
 type health struct {
 	Status   string  `json:"status"` // "ok", "ready", or "not_ready"
 	Stale    bool    `json:"stale"`
 	WatchAge float64 `json:"watch_age_seconds"`
+	Source   string  `json:"source"` // of what is served: "cluster", "snapshot", or "none" yet
 
 	Node         string `json:"node,omitempty"`
 	Build        string `json:"build,omitempty"`
@@ -48,7 +50,7 @@ type health struct {
 // livez says that the process answers.
 func (a *API) livez(query) (answer, error) {
 	h := a.node.Health()
-	return ok(health{Status: "ok", Stale: h.Stale, WatchAge: h.Age.Seconds()}), nil
+	return ok(healthOf("ok", h)), nil
 }
 
 // readyz says whether the node should be given requests: it can serve and is
@@ -65,7 +67,7 @@ func (a *API) readyz(q query) (answer, error) {
 		return answer{}, err
 	}
 	h := a.node.Health()
-	body := health{Status: "ready", Stale: h.Stale, WatchAge: h.Age.Seconds()}
+	body := healthOf("ready", h)
 	if verbose {
 		a.tell(&body, h)
 	}
@@ -74,6 +76,21 @@ func (a *API) readyz(q query) (answer, error) {
 	}
 	body.Status = "not_ready"
 	return answer{http.StatusServiceUnavailable, body}, nil
+}
+
+func healthOf(status string, h coordinator.Health) health {
+	return health{Status: status, Stale: h.Stale, WatchAge: h.Age.Seconds(), Source: sourceOf(h)}
+}
+
+// sourceOf says where what is served came from.
+func sourceOf(h coordinator.Health) string {
+	switch {
+	case h.FromSnapshot:
+		return client.SourceSnapshot
+	case h.Synced:
+		return client.SourceCluster
+	}
+	return client.SourceNone
 }
 
 func (a *API) tell(body *health, h coordinator.Health) {

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"freshet/coordinator"
+	"freshet/httpapi/client"
 )
 
 func TestReadinessIsToServeAndNotToDrain(t *testing.T) {
 	fresh := coordinator.Health{Synced: true, Age: time.Second}
 	stale := coordinator.Health{Synced: true, Stale: true, Age: time.Hour}
 	draining := coordinator.Health{Synced: true, Draining: true}
+	recalled := coordinator.Health{Synced: true, Stale: true, FromSnapshot: true, Age: time.Hour}
 	for _, c := range []struct {
 		health coordinator.Health
 		target string
@@ -25,6 +27,8 @@ func TestReadinessIsToServeAndNotToDrain(t *testing.T) {
 		{stale, "/readyz?fresh", 503, "not_ready"},
 		{stale, "/readyz?fresh=1&verbose=1", 503, "not_ready"},
 		{stale, "/readyz?fresh=0", 200, "ready"},
+		{recalled, "/readyz", 200, "ready"},
+		{recalled, "/readyz?fresh", 503, "not_ready"},
 		{draining, "/readyz", 503, "not_ready"},
 		{coordinator.Health{}, "/readyz", 503, "not_ready"},
 		{coordinator.Health{}, "/livez", 200, "ok"},
@@ -42,6 +46,25 @@ func TestReadinessIsToServeAndNotToDrain(t *testing.T) {
 			if c.health.Stale && w.Header().Get("Freshet-Watch-Age") != "3600" {
 				t.Errorf("Freshet-Watch-Age %q", w.Header().Get("Freshet-Watch-Age"))
 			}
+		}
+	}
+}
+
+func TestHealthSaysWhatIsServed(t *testing.T) {
+	for want, h := range map[string]coordinator.Health{
+		"none": {}, "cluster": {Synced: true}, "snapshot": {Synced: true, Stale: true, FromSnapshot: true},
+	} {
+		node := newFake().root()
+		node.health = h
+		node.status.Health = h
+		a, _ := newAPI(t, node)
+		for _, target := range []string{"/readyz", "/livez"} {
+			if got := decode[health](t, do(t, a.OpsHandler(), ask{method: http.MethodGet, target: target, key: "-"})); got.Source != want {
+				t.Errorf("%s says %q, want %q", target, got.Source, want)
+			}
+		}
+		if got := decode[client.Status](t, get(t, a.Handler(), "/v1/status")); got.Source != want {
+			t.Errorf("the status says %q, want %q", got.Source, want)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func TestStatusCountsWhatTheClientMaySee(t *testing.T) {
 		got := decode[client.Status](t, do(t, a.Handler(), ask{method: http.MethodGet, target: "/v1/status", key: "k"}))
 		want := client.Status{
 			Node: "n1", Refresher: "n2", Epoch: 12, Nodes: 2, Apps: 1, Tokens: 2, States: map[string]int{"fresh": 1, "pending": 1},
-			OutageToleranceSeconds: new((119*time.Minute - node.Margin()).Seconds()), Build: "test",
+			OutageToleranceSeconds: new((119*time.Minute - node.Margin()).Seconds()), Source: "none", Build: "test",
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

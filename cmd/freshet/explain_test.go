@@ -161,6 +161,17 @@ func TestProblemsSayWhatToDo(t *testing.T) {
 	}
 }
 
+func TestANodeOnItsSnapshotBlamesNobodyElse(t *testing.T) {
+	all := overview{Status: client.Status{Node: "n2", Stale: true, Source: client.SourceSnapshot, WatchAgeSeconds: 42}}
+	got := problemsOf(all)
+	if len(got) != 1 || !strings.Contains(got[0], "n2 started while etcd was away and serves what its disk held 42s ago") {
+		t.Errorf("problems %q", got)
+	}
+	if text := answeredBy(all.Status); !strings.Contains(text, "from the snapshot on its disk") {
+		t.Error(text)
+	}
+}
+
 func TestWatchTellsItsEndOnce(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")

@@ -27,11 +27,15 @@ func (t *terminal) state(state string) string {
 func problemsOf(all overview) []string {
 	var problems []string
 	s := all.Status
-	if !refreshes(all) {
+	recalled, age := s.Source == client.SourceSnapshot, roughly(seconds(s.WatchAgeSeconds))
+	if !recalled && !refreshes(all) {
 		problems = append(problems, "no node refreshes: wait for an election, or start one whose configuration does not say \"refresher: false\"")
 	}
-	if s.Stale {
-		problems = append(problems, fmt.Sprintf("%s has heard nothing from etcd for %s: check etcd and the network between", s.Node, roughly(seconds(s.WatchAgeSeconds))))
+	switch {
+	case recalled:
+		problems = append(problems, fmt.Sprintf("%s started while etcd was away and serves what its disk held %s ago; who refreshes, it cannot tell: check etcd and the network between", s.Node, age))
+	case s.Stale:
+		problems = append(problems, fmt.Sprintf("%s has heard nothing from etcd for %s: check etcd and the network between", s.Node, age))
 	}
 	if s.Etcd.Full {
 		problems = append(problems, fmt.Sprintf("etcd is full (%d of %d bytes), so nothing is refreshed: compact and defragment it, raise its quota, disarm its alarm", s.Etcd.DBBytes, s.Etcd.QuotaBytes))

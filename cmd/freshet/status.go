@@ -92,7 +92,7 @@ func (t *terminal) printOverview(all overview) {
 		{"refresher", fmt.Sprintf("%s, epoch %d", refresher, s.Epoch)},
 		{"cluster", fmt.Sprintf("%s, %s, %s", count(s.Nodes, "node"), count(s.Apps, "app"), count(s.Tokens, "token"))},
 		{"outage tolerance", tolerance(s.OutageToleranceSeconds)},
-		{"answered by", fmt.Sprintf("%s, revision %d, heard from etcd %s ago", s.Node, s.Revision, roughly(seconds(s.WatchAgeSeconds)))},
+		{"answered by", answeredBy(s)},
 	})
 	t.printNodes(all.Nodes)
 	t.printStates(all.States)
@@ -105,6 +105,15 @@ func (t *terminal) printOverview(all overview) {
 	for _, problem := range problems {
 		t.print("  %s", t.paint(red, problem))
 	}
+}
+
+// answeredBy says whose view of the cluster this is, and how old.
+func answeredBy(s client.Status) string {
+	age := roughly(seconds(s.WatchAgeSeconds))
+	if s.Source == client.SourceSnapshot {
+		return fmt.Sprintf("%s, from the snapshot on its disk, heard from etcd %s ago", s.Node, age)
+	}
+	return fmt.Sprintf("%s, revision %d, heard from etcd %s ago", s.Node, s.Revision, age)
 }
 
 func (t *terminal) printNodes(nodes []client.Node) {

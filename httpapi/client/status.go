@@ -24,6 +24,7 @@ type Status struct {
 	Synced                 bool           `json:"synced"`
 	Stale                  bool           `json:"stale"`
 	Draining               bool           `json:"draining"`
+	Source                 string         `json:"source"` // of what this node serves: see SourceCluster
 	Build                  string         `json:"build,omitempty"`
 }
 
@@ -33,6 +34,13 @@ type Etcd struct {
 	QuotaBytes int64 `json:"quota_bytes"`
 	Full       bool  `json:"full"` // nothing is refreshed until there is room again
 }
+
+// Where what a node serves came from.
+const (
+	SourceCluster  = "cluster"  // etcd, now or, where it is away, until then
+	SourceSnapshot = "snapshot" // this node's disk: it started while etcd was away
+	SourceNone     = "none"     // nothing is served yet
+)
 
 // Node is one member of the cluster.
 type Node struct {
