@@ -12,6 +12,7 @@ func nodeFields(w *wire, n *coordinator.NodeInfo) {
 	integer(w, 7, &n.SchemaMin)
 	integer(w, 8, &n.SchemaMax)
 	dict(w, 9, &n.Hazards, integerValue)
+	list(w, 10, &n.SealKeys, func(w *wire, id *int) { integer(w, 1, id) })
 }
 
 func heartbeatFields(w *wire, h *coordinator.Heartbeat) {

@@ -74,6 +74,7 @@ func samples() []coordinator.Record {
 		},
 		coordinator.NodeInfo{
 			Name: "n1", Instance: "i", Address: "a:1", Build: "b", Refresher: true, Started: at(1), Applied: 5, SchemaMin: 1, SchemaMax: 2, Hazards: map[string]int64{"replay": 2},
+			SealKeys: []int{1, 3},
 		},
 		coordinator.Heartbeat{Epoch: 11, Node: "n1", At: at(1)},
 		coordinator.Elected{Epoch: 11, Node: "n1", At: at(1)},
@@ -170,11 +171,11 @@ func TestWhatCannotBeReadIsSaid(t *testing.T) {
 		"nothing":         {nil, false, "cut short"},
 		"newer format":    {changed(0, format+1), true, "upgrade this node"},
 		"format 0":        {changed(0, 0), false, "impossible format"},
-		"unknown seal":    {changed(1, 9), true, "sealed with key 9"},
+		"unknown seal":    {changed(1, 9), true, "sealed with seal key 9"},
 		"cut field":       {good[:len(good)-1], false, ""},
 		"other wire type": {append(bytes.Clone(good[:2]), 0x0a, 1, 'x'), false, "wire type"},
 	} {
-		_, err := decodeRecord(coordinator.Heartbeat{}, test.value, 0)
+		_, err := codec{}.decode(coordinator.Heartbeat{}, test.value, 0)
 		if err == nil || errors.Is(err, ErrUnsupported) != test.unsupported || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: got error %v, want one that says %q, unsupported %v", name, err, test.says, test.unsupported)
 		}

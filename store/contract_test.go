@@ -18,8 +18,9 @@ import (
 func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Harness {
 		h := &harness{T: t, raw: raw(t)}
+		sealed := sealedBy(newRing(t)) // which must not be noticed
 		for i := range h.nodes {
-			h.nodes[i] = open(t, spoilt(h.sessions[i].listen))
+			h.nodes[i] = open(t, spoilt(h.sessions[i].listen), sealed)
 		}
 		return h
 	})

@@ -31,8 +31,11 @@ func hopeless(err error) bool {
 	}
 }
 
-// fatal reports whether nothing at all can be done any more.
-func fatal(err error) bool { return errors.Is(err, ErrUnsupported) || errors.Is(err, errClosed) }
+// fatal reports whether nothing at all can be done any more. A seal key that is
+// not here may come.
+func fatal(err error) bool {
+	return errors.Is(err, ErrUnsupported) && !awaitsKey(err) || errors.Is(err, errClosed)
+}
 
 // endOf returns the error of a context that has ended, and its cause.
 func endOf(ctx context.Context) error {

@@ -25,6 +25,8 @@ func (s *Store) Join(ctx context.Context, info func() coordinator.NodeInfo) erro
 		return coordinator.Invalidf("registering a node: it needs a name")
 	}
 	var wait backoff
+	said := info
+	info = func() coordinator.NodeInfo { return s.describe(said()) }
 	for {
 		began := time.Now()
 		err := s.withSession(ctx, errNameLost, func(ctx context.Context, held *session) error {
@@ -127,6 +129,6 @@ func (s *Store) nodeAt(ctx context.Context, key string) (coordinator.NodeInfo, e
 	if err != nil || len(resp.Kvs) == 0 {
 		return coordinator.NodeInfo{}, err
 	}
-	n, _, err := recordOf[coordinator.NodeInfo](s.keys, resp.Kvs[0])
+	n, _, err := recordOf[coordinator.NodeInfo](s.codec, resp.Kvs[0])
 	return n, err
 }

@@ -34,7 +34,8 @@ func (k keys) changed() string { return k.root + "sys/apps" }
 func (k keys) election() string   { return k.root + "sys/election" }
 func (k keys) candidates() string { return k.election() + "/" }
 
-func (k keys) node(node string) string    { return k.root + "sys/nodes/" + node }
+func (k keys) nodes() string              { return k.root + "sys/nodes/" }
+func (k keys) node(node string) string    { return k.nodes() + node }
 func (k keys) applied(file string) string { return k.root + "sys/applied/" + file }
 
 func (k keys) app(app string) string         { return k.root + "apps/" + app }

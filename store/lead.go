@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/etcd/client/v3/concurrency"
 
 	"freshet/coordinator"
+	"freshet/store/seal"
 )
 
 const (
@@ -37,6 +38,9 @@ func (s *Store) Lead(ctx context.Context, node string, lead func(context.Context
 			return ctx.Err()
 		case fatal(err):
 			return fmt.Errorf("campaigning: %w", err)
+		case awaitsKey(err), errors.Is(err, seal.ErrMismatch):
+			s.log.ErrorContext(ctx, "not standing for election: this node cannot open the cluster's secrets", "err", err)
+			s.awaitKeys(ctx)
 		case errors.Is(err, coordinator.ErrLeadershipLost), errors.Is(err, errNotElected):
 			s.log.WarnContext(ctx, "candidacy lost, campaigning again", "err", err)
 			sleep(ctx, jitter(pauseAfterLoss))
@@ -54,6 +58,9 @@ func (s *Store) Lead(ctx context.Context, node string, lead func(context.Context
 // candidate's key, behind which the next campaign would queue for ever.
 func (s *Store) stand(ctx context.Context, node string, lead func(context.Context, coordinator.Leadership) error) error {
 	return s.withSession(ctx, coordinator.ErrLeadershipLost, func(ctx context.Context, held *session) error {
+		if err := s.canOpen(ctx); err != nil {
+			return err
+		}
 		f, err := s.campaign(ctx, held, node)
 		if err != nil {
 			return err
@@ -111,7 +118,7 @@ func (s *Store) takeOver(ctx context.Context, f fence, node string) (int64, erro
 		key := make([]byte, fingerprintSize)
 		_, _ = rand.Read(key) // never fails
 		t.mod(s.keys.fingerprint(), 0)
-		t.put(s.keys.fingerprint(), encodeRecord(coordinator.FingerprintKey{Key: coordinator.NewSecret(string(key))}))
+		t.write(s.codec, coordinator.FingerprintKey{Key: coordinator.NewSecret(string(key))})
 	}
 	a, err := s.commit(ctx, t)
 	switch {

@@ -71,8 +71,12 @@ func (s *Store) event(ctx context.Context, kv *mvccpb.KeyValue, deleted bool) (c
 	if deleted {
 		return coordinator.Event{Record: record, Deleted: true}, true
 	}
-	record, err := decodeRecord(record, kv.Value, kv.ModRevision)
-	if err != nil {
+	record, err := s.codec.decode(record, kv.Value, kv.ModRevision)
+	switch {
+	case awaitsKey(err):
+		s.leftOut(ctx, err)
+		return coordinator.Event{}, false
+	case err != nil:
 		s.log.ErrorContext(ctx, "a record cannot be read and is left out", "key", string(kv.Key), "err", err)
 		return coordinator.Event{}, false
 	}

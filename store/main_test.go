@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"freshet/store/devetcd"
+	"freshet/store/seal"
 )
 
 // server is the one etcd that all tests share, each under a prefix of its own;
@@ -97,6 +98,17 @@ func open(t *testing.T, change ...func(*Config)) *Store {
 		}
 	})
 	return s
+}
+
+// sealedBy makes a store seal.
+func sealedBy(ring *seal.Keyring) func(*Config) { return func(c *Config) { c.Seal = ring } }
+
+// newRing is a keyring without a file.
+func newRing(t *testing.T) *seal.Keyring {
+	t.Helper()
+	ring, err := seal.Generate()
+	must(t, err)
+	return ring
 }
 
 // spoilt makes a store use clients that something was done to.

@@ -33,7 +33,7 @@ func (s *Store) Open(ctx context.Context, o coordinator.Opening) (coordinator.In
 		return opened, nil
 	}
 	// A refusal after our own commit: the intent there is this very attempt's.
-	there, found, err := recordOf[coordinator.Intent](s.keys, a.there[key])
+	there, found, err := recordOf[coordinator.Intent](s.codec, a.there[key])
 	if err != nil {
 		return none, err
 	}

@@ -59,10 +59,10 @@ func (s *Store) writePublication(t *txn, p coordinator.Publication) {
 		t.put(s.keys.of(state), encodeRecord(state))
 	}
 	for _, token := range p.Tokens {
-		t.leased = append(t.leased, leased{key: s.keys.of(token), value: encodeRecord(token), expires: token.Expires})
+		t.writeLeased(s.codec, token, token.Expires)
 	}
 	if p.Grant != nil { // with the tokens it came with, or not at all
-		t.put(s.keys.of(*p.Grant), encodeRecord(*p.Grant))
+		t.write(s.codec, *p.Grant)
 	}
 	t.delete(s.keys.of(p.Intent))
 	for _, salvage := range p.Salvage {
@@ -91,7 +91,7 @@ func checkRotation(p coordinator.Publication) error {
 // whose answer was lost.
 func (s *Store) published(p coordinator.Publication, a answer) (revision int64, mine bool, err error) {
 	for _, state := range p.States {
-		there, found, err := recordOf[coordinator.State](s.keys, a.there[s.keys.of(state)])
+		there, found, err := recordOf[coordinator.State](s.codec, a.there[s.keys.of(state)])
 		if err != nil {
 			return 0, false, err
 		}

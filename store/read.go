@@ -64,14 +64,14 @@ func (s *Store) readsOf(q coordinator.Query, f fence) []clientv3.Op {
 
 // looking collects the records a query asks for and the first mistake in them.
 type looking struct {
-	keys  keys
+	codec codec
 	there map[string]*mvccpb.KeyValue
 	err   error
 }
 
 // find returns the record with the identity of empty, or empty itself.
 func find[R coordinator.Record](l *looking, empty R) (R, bool) {
-	r, found, err := recordOf[R](l.keys, l.there[l.keys.of(empty)])
+	r, found, err := recordOf[R](l.codec, l.there[l.codec.of(empty)])
 	if err != nil && l.err == nil {
 		l.err = err
 	}
@@ -82,7 +82,7 @@ func find[R coordinator.Record](l *looking, empty R) (R, bool) {
 }
 
 func (s *Store) situation(q coordinator.Query, f fence, resp *clientv3.TxnResponse) (coordinator.Situation, error) {
-	l := looking{keys: s.keys, there: map[string]*mvccpb.KeyValue{}}
+	l := looking{codec: s.codec, there: map[string]*mvccpb.KeyValue{}}
 	var salvage []*mvccpb.KeyValue
 	for i, r := range resp.Responses {
 		kvs := r.GetResponseRange().GetKvs()
@@ -130,7 +130,7 @@ func (l *looking) fill(out *coordinator.Situation, q coordinator.Query) {
 func (l *looking) salvage(kvs []*mvccpb.KeyValue) []coordinator.Salvage {
 	var all []coordinator.Salvage
 	for _, kv := range kvs {
-		v, _, err := recordOf[coordinator.Salvage](l.keys, kv)
+		v, _, err := recordOf[coordinator.Salvage](l.codec, kv)
 		if err != nil && l.err == nil {
 			l.err = err
 		}

@@ -14,7 +14,7 @@ import (
 //	format (1 byte) | seal key id (1 byte) | fields
 //
 // Its identity is in the etcd key and its revision is etcd's; neither is
-// repeated. A seal key id of 0 means that the fields are not sealed.
+// repeated. A seal key id of 0 means that the fields are not sealed; see codec.
 const (
 	format    = 1 // newest format we read and the one we write
 	formatMin = 1 // oldest format we read
@@ -45,7 +45,7 @@ func decode[T any](value []byte, record *T, fields func(*wire, *T)) error {
 	case value[0] < formatMin:
 		return fmt.Errorf("it has the impossible format %d", value[0])
 	case value[1] != unsealed:
-		return fmt.Errorf("%w: the record is sealed with key %d, which this node does not have", ErrUnsupported, value[1])
+		return errors.New("it is sealed, and no record of this kind is") // codec opens those that are
 	}
 	in, err := parseFields(value[header:])
 	if err != nil {
@@ -56,7 +56,8 @@ func decode[T any](value []byte, record *T, fields func(*wire, *T)) error {
 	return w.err
 }
 
-// encodeRecord returns the stored form of any record.
+// encodeRecord returns the stored form of any record, not sealed: codec.encode
+// is for what is written.
 func encodeRecord(record coordinator.Record) []byte {
 	switch r := record.(type) {
 	case coordinator.App:
@@ -102,7 +103,7 @@ func encodeClusterRecord(record coordinator.Record) []byte {
 	return nil // no other kind of record exists
 }
 
-// decodeRecord completes an identified record with what is stored for it.
+// decodeRecord completes an identified record with what is stored for it, not sealed.
 func decodeRecord(record coordinator.Record, value []byte, revision int64) (coordinator.Record, error) {
 	var err error
 	switch r := record.(type) {
@@ -167,16 +168,16 @@ func decodeClusterRecord(record coordinator.Record, value []byte, revision int64
 }
 
 // recordOf reads the record of one key as the kind R; false where there is none.
-func recordOf[R coordinator.Record](k keys, kv *mvccpb.KeyValue) (R, bool, error) {
+func recordOf[R coordinator.Record](c codec, kv *mvccpb.KeyValue) (R, bool, error) {
 	var none R
 	if kv == nil {
 		return none, false, nil
 	}
-	record, ok := k.identify(string(kv.Key))
+	record, ok := c.identify(string(kv.Key))
 	if !ok {
 		return none, false, fmt.Errorf("reading %q: it is no record", kv.Key)
 	}
-	record, err := decodeRecord(record, kv.Value, kv.ModRevision)
+	record, err := c.decode(record, kv.Value, kv.ModRevision)
 	if err != nil {
 		return none, false, fmt.Errorf("reading %q: %w", kv.Key, err)
 	}

@@ -37,6 +37,7 @@ func (s *Store) rule(ctx context.Context, held *session, f fence, revision int64
 	var guards sync.WaitGroup
 	guards.Go(func() { s.guardKey(guarding, r, revision) })
 	guards.Go(func() { r.guardBeats(guarding) })
+	guards.Go(func() { s.keepSealed(guarding, f) })
 	err := lead(leading, coordinator.Leadership{Epoch: f.epoch, Revision: revision, Held: held.alive})
 	relieve()
 	guards.Wait()

@@ -60,7 +60,7 @@ func (s *Store) requestAt(ctx context.Context, key string) (coordinator.Request,
 	if err != nil || len(resp.Kvs) == 0 {
 		return coordinator.Request{}, false, err
 	}
-	return recordOf[coordinator.Request](s.keys, resp.Kvs[0])
+	return recordOf[coordinator.Request](s.codec, resp.Kvs[0])
 }
 
 // covers reports whether a request asks for as much as another, or more.

@@ -14,9 +14,8 @@ func (s *Store) Salvage(ctx context.Context, v coordinator.Salvage) error {
 	if v.App == "" || v.Group == "" || v.Attempt == "" {
 		return coordinator.Invalidf("%s: it needs an app, a group and an attempt", t.doing)
 	}
-	key := s.keys.of(v)
-	t.mod(key, 0) // written once: what is there is the same attempt's
-	t.put(key, encodeRecord(v))
+	t.mod(s.keys.of(v), 0) // written once: what is there is the same attempt's
+	t.write(s.codec, v)
 	_, err := s.commit(ctx, t)
 	return err
 }

@@ -22,6 +22,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"freshet/coordinator"
+	"freshet/store/seal"
 )
 
 // Defaults and limits of Config.
@@ -45,6 +46,10 @@ type Config struct {
 	// embedded etcd's. The Store closes them.
 	Client func() (*clientv3.Client, error)
 
+	// Seal seals what is secret. Nil: secrets are kept unsealed, and those that
+	// were sealed cannot be read. The caller keeps it up to date (Keyring.Run).
+	Seal *seal.Keyring
+
 	Node   string       // our name, for logs
 	Logger *slog.Logger // default: nothing is logged
 
@@ -62,6 +67,7 @@ type Config struct {
 type Store struct {
 	config Config
 	keys   keys
+	codec  codec
 	log    *slog.Logger
 
 	// A bulk read must not hold up a watch, nor either of them a lease renewal
@@ -75,11 +81,14 @@ type Store struct {
 	silence   time.Duration
 	pageSize  int64
 
-	warned  sync.Map // :: endpoint → version of the server last seen there
-	leases  leases
-	outage  outage
-	checked atomic.Bool           // the servers and the schema were found good
-	leading atomic.Pointer[reign] // the newest leadership of this Store, also after it ended
+	resealEvery time.Duration
+
+	warned   sync.Map // :: endpoint → version of the server last seen there
+	leases   leases
+	outage   outage
+	unopened unopened
+	checked  atomic.Bool           // the servers and the schema were found good
+	leading  atomic.Pointer[reign] // the newest leadership of this Store, also after it ended
 }
 
 var _ coordinator.Store = (*Store)(nil)
@@ -98,6 +107,7 @@ func New(c Config) (*Store, error) {
 	return &Store{
 		config: c,
 		keys:   newKeys(c.Prefix),
+		codec:  codec{keys: newKeys(c.Prefix), ring: c.Seal},
 		log:    c.Logger,
 		main:   newDialer(dial),
 		watch:  newDialer(dial),
@@ -107,6 +117,8 @@ func New(c Config) (*Store, error) {
 		infoEvery: infoEvery,
 		silence:   silence,
 		pageSize:  pageSize,
+
+		resealEvery: resealEvery,
 	}, nil
 }
 

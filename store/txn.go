@@ -2,10 +2,12 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -28,6 +30,7 @@ type txn struct {
 	then   []clientv3.Op
 	leased []leased // puts under shared leases
 	reads  []string // keys
+	err    error    // what is to be written cannot be
 }
 
 // fence names the election key of an epoch.
@@ -44,6 +47,20 @@ func (t *txn) mod(key string, revision int64) {
 
 func (t *txn) put(key string, value []byte) {
 	t.then = append(t.then, clientv3.OpPut(key, string(value)))
+}
+
+// write puts a record, sealed if it is secret.
+func (t *txn) write(c codec, record coordinator.Record) {
+	value, err := c.encode(record)
+	t.err = cmp.Or(t.err, err)
+	t.put(c.of(record), value)
+}
+
+// writeLeased is write under a lease that is shared by what expires then.
+func (t *txn) writeLeased(c codec, record coordinator.Record, expires time.Time) {
+	value, err := c.encode(record)
+	t.err = cmp.Or(t.err, err)
+	t.leased = append(t.leased, leased{key: c.of(record), value: value, expires: expires})
 }
 
 func (t *txn) delete(key string) { t.then = append(t.then, clientv3.OpDelete(key)) }
@@ -167,8 +184,11 @@ func (t txn) answer(resp *clientv3.TxnResponse, unsure bool) answer {
 	return a
 }
 
-// check refuses what etcd would refuse.
+// check refuses what cannot be written and what etcd would refuse.
 func (t txn) check() error {
+	if t.err != nil {
+		return fmt.Errorf("%s: %w", t.doing, t.err)
+	}
 	if n := max(len(t.cmps), len(t.then)+len(t.leased), len(t.reads)); n > maxOps {
 		return coordinator.Invalidf("%s: it takes %d operations, and one transaction can have %d; change fewer tokens at once", t.doing, n, maxOps)
 	}

@@ -24,6 +24,7 @@ var (
 	errHistoryLost = errors.New("history was compacted")
 	errSilent      = errors.New("the watch has gone silent")
 	errUnanswered  = errors.New("etcd does not open a watch")
+	errNewKeys     = errors.New("seal keys have come")
 )
 
 // Watch lists every record and follows what happens to them: list at a revision,
@@ -43,6 +44,9 @@ type follower struct {
 	store *Store
 	yield func(coordinator.Batch, error) bool
 	last  int64 // everything up to this revision was yielded
+
+	newKeys  <-chan struct{} // closed when seal keys come
+	unopened int64           // records left out for want of a key, when we listed
 }
 
 // give yields a batch.
@@ -54,7 +58,8 @@ func (f *follower) give(b coordinator.Batch) error {
 	return nil
 }
 
-// run lists and follows until ctx ends, again whenever history was lost.
+// run lists and follows until ctx ends, again whenever history was lost, and when
+// seal keys come for records that were left out.
 func (f *follower) run(ctx context.Context) error {
 	for {
 		err := f.turn(ctx)
@@ -63,8 +68,8 @@ func (f *follower) run(ctx context.Context) error {
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, errHistoryLost):
-			f.store.log.InfoContext(ctx, "history was lost, listing again", "revision", f.last)
+		case errors.Is(err, errHistoryLost), errors.Is(err, errNewKeys):
+			f.store.log.InfoContext(ctx, "listing again", "why", err, "revision", f.last)
 		default:
 			f.store.suffered(ctx, "listing records", err)
 		}
@@ -72,11 +77,12 @@ func (f *follower) run(ctx context.Context) error {
 	}
 }
 
-// turn lists once, and follows from there until history is lost.
+// turn lists once, and follows from there until it is time to list again.
 func (f *follower) turn(ctx context.Context) error {
 	if err := f.store.ready(ctx); err != nil {
 		return err
 	}
+	f.newKeys, f.unopened = f.store.codec.newKeys(), f.store.unopened.count.Load()
 	batch, err := f.store.list(ctx)
 	if err != nil {
 		return err
@@ -95,7 +101,7 @@ func (f *follower) follow(ctx context.Context) error {
 		began := time.Now()
 		err := f.stream(ctx)
 		switch {
-		case errors.Is(err, errLeft), errors.Is(err, errHistoryLost):
+		case errors.Is(err, errLeft), errors.Is(err, errHistoryLost), errors.Is(err, errNewKeys):
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -142,6 +148,11 @@ func (f *follower) stream(ctx context.Context) error {
 				return err
 			}
 			silent.Reset(f.store.silence)
+		case <-f.newKeys:
+			f.newKeys = f.store.codec.newKeys()
+			if f.store.unopened.count.Load() != f.unopened {
+				return errNewKeys
+			}
 		case <-progress.C:
 			// A supplement: etcd does not answer on a quiet store.
 			_ = client.RequestProgress(ctx)
