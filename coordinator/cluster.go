@@ -14,7 +14,7 @@ type NodeInfo struct {
 	SchemaMin int       // oldest and newest record formats it reads
 	SchemaMax int
 	Hazards   map[string]int64 // :: hazard → how often the process has met it, see Hazard
-	SealKeys  []int // ids of the seal keys it has; none: it seals nothing
+	SealKeys  []int            // ids of the seal keys it has; none: it seals nothing
 	Revision  int64
 }
 

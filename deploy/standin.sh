@@ -16,7 +16,7 @@ export CGO_ENABLED=0 # static: there is no libc in an empty image
 
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
-mkdir "$context/freshet" "$context/etcd"
+mkdir -p "$context/freshet/data/seal" "$context/etcd"
 
 # Without -trimpath, unlike the Dockerfile: the packages compiled by tests serve here too.
 if [[ -n ${FRESHET_BIN:-} ]]; then
@@ -34,6 +34,7 @@ cat >"$context/freshet/Dockerfile" <<'END'
 FROM scratch
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY freshet /usr/local/bin/freshet
+COPY --chown=65532:65532 data /var/lib/freshet
 USER 65532:65532
 EXPOSE 7480 7481
 ENTRYPOINT ["/usr/local/bin/freshet"]

@@ -255,3 +255,22 @@ func TestStatusAndNodesSayWhoRefreshes(t *testing.T) {
 		t.Errorf("without a living token: %s", w.Body)
 	}
 }
+
+func TestSealsNameEveryKeyAndWhoLacksIt(t *testing.T) {
+	node := newFake().root()
+	node.seals = coordinator.Seals{Primary: 2, Records: map[int]int{0: 3, 1: 5, 2: 0}}
+	node.nodes = []coordinator.NodeInfo{{Name: "n1", SealKeys: []int{1, 2, 3}}, {Name: "n2", SealKeys: []int{1}}}
+	a, _ := newAPI(t, node)
+	want := client.Seals{Unsealed: 3, Keys: []client.SealKey{
+		{ID: 1, Records: 5, MissingOn: []string{}},
+		{ID: 2, Primary: true, MissingOn: []string{"n2"}},
+		{ID: 3, MissingOn: []string{"n2"}},
+	}}
+	got := decode[client.Seals](t, get(t, a.Handler(), "/v1/seals"))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("seals (-want +got):\n%s", diff)
+	}
+	if got.RecordsOf(1) != 5 || got.RecordsOf(9) != 0 {
+		t.Errorf("RecordsOf: %d, %d", got.RecordsOf(1), got.RecordsOf(9))
+	}
+}

@@ -85,6 +85,7 @@ func TestEachRouteAsksForItsVerb(t *testing.T) {
 		"DELETE /v1/apps/shop":                      {coordinator.VerbAdmin},
 		"POST /v1/apps/shop/pause":                  {coordinator.VerbAdmin},
 		"POST /v1/apps/shop/resume":                 {coordinator.VerbAdmin},
+		"GET /v1/seals":                             {coordinator.VerbAdmin},
 		"POST /v1/pause":                            {coordinator.VerbAdmin},
 		"POST /v1/resume":                           {coordinator.VerbAdmin},
 		"GET /v1/clients":                           {coordinator.VerbAdmin},

@@ -12,6 +12,7 @@ func (a *API) clusterRoutes(r router) {
 	a.stateRoutes(r)
 	r.handle(http.MethodGet, "/v1/status", a.json(a.getStatus))
 	r.handle(http.MethodGet, "/v1/nodes", a.json(a.listNodes))
+	r.handle(http.MethodGet, "/v1/seals", a.json(a.getSeals))
 	r.handle(http.MethodPost, "/v1/pause", a.json(a.pauseCluster(true)))
 	r.handle(http.MethodPost, "/v1/resume", a.json(a.pauseCluster(false)))
 }

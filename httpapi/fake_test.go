@@ -30,6 +30,7 @@ type fakeNode struct {
 	health  coordinator.Health
 	status  coordinator.ClusterStatus
 	nodes   []coordinator.NodeInfo
+	seals   coordinator.Seals
 
 	readErr   error                      // of Read, for a name that exists
 	err       error                      // of everything that writes
@@ -256,6 +257,10 @@ func (f *fakeNode) Remove(ctx context.Context, app string) error {
 
 func (f *fakeNode) PauseApp(_ context.Context, app string, paused bool) error {
 	return f.note("pause " + app + onOff(paused))
+}
+
+func (f *fakeNode) Seals(context.Context) (coordinator.Seals, error) {
+	return f.seals, nil
 }
 
 func (f *fakeNode) PauseCluster(_ context.Context, by string, paused bool) error {

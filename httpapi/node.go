@@ -53,6 +53,7 @@ type Cluster interface {
 	Status() coordinator.ClusterStatus
 	Nodes() []coordinator.NodeInfo // sorted by name
 	Health() coordinator.Health
-	Margin() time.Duration // kept of a value's life for clocks that differ
+	Margin() time.Duration                                // kept of a value's life for clocks that differ
+	Seals(ctx context.Context) (coordinator.Seals, error) // reads every secret record there is
 	PauseCluster(ctx context.Context, by string, paused bool) error
 }

@@ -73,6 +73,9 @@ func (t *terminal) printChecked(c config, apps *checkedApps) {
 	if c.Auth.BootstrapKey.IsZero() && (apps == nil || len(apps.clients) == 0) {
 		t.print("note: neither auth.bootstrap_key nor a client is configured; nobody can call this node until the cluster has a client")
 	}
+	if c.Seal.File == "" {
+		t.print("note: secrets would be kept unsealed in etcd; make a key file with freshet seal init and name it in seal.file")
+	}
 	t.print("%s", t.paint(green, "OK"))
 }
 

@@ -26,6 +26,7 @@ type config struct {
 	Refresher bool   // whether this node may lead
 	Etcd      etcdConfig
 	Listen    listenConfig
+	Seal      sealConfig
 	Auth      authConfig
 	Apps      string // file of apps and clients; empty: none
 	Tracing   tracingConfig
@@ -88,6 +89,10 @@ type tlsFiles struct {
 }
 
 func (t tlsFiles) isZero() bool { return t == tlsFiles{} }
+
+type sealConfig struct {
+	File string // the key file; empty: secrets are kept unsealed
+}
 
 type authConfig struct {
 	BootstrapKey coordinator.Secret

@@ -11,6 +11,7 @@ import (
 
 	"freshet/coordinator"
 	"freshet/store"
+	"freshet/store/seal"
 )
 
 // check says what cannot work. Where a setting came from the file, origin
@@ -24,6 +25,11 @@ func (c config) check(origin *document, wrong *mistakes) {
 	}
 	c.Etcd.check(say)
 	c.Listen.check(say)
+	if c.Seal.File != "" {
+		if _, err := seal.Load(c.Seal.File); err != nil {
+			say("seal.file", "%v", err)
+		}
+	}
 	if key := c.Auth.BootstrapKey; !key.IsZero() && len(key.Reveal()) < minKeyLength {
 		say("auth.bootstrap_key", "it has %d characters: use at least %d random ones, e.g. of `openssl rand -hex 24`", len(key.Reveal()), minKeyLength)
 	}

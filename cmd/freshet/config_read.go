@@ -6,6 +6,10 @@ func (c *config) read(s *section) {
 	s.boolean("refresher", &c.Refresher)
 	s.child("etcd", c.Etcd.read)
 	s.child("listen", c.Listen.read)
+	s.child("seal", func(s *section) {
+		s.file("file", &c.Seal.File)
+		s.done("setting")
+	})
 	s.child("auth", func(s *section) {
 		s.secret("bootstrap_key", &c.Auth.BootstrapKey)
 		s.done("setting")
@@ -21,7 +25,7 @@ func (c *config) read(s *section) {
 		s.text("format", &c.Log.Format)
 		s.done("setting")
 	})
-	s.later("seal", "snapshot", "public_url")
+	s.later("snapshot", "public_url")
 	s.done("setting")
 }
 

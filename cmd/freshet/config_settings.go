@@ -74,6 +74,7 @@ func settings() []setting {
 		textSetting("listen.tls.cert", "PEM file of the API's certificate", func(c *config) *string { return &c.Listen.TLS.Cert }),
 		textSetting("listen.tls.key", "PEM file of its key", func(c *config) *string { return &c.Listen.TLS.Key }),
 		textSetting("listen.tls.client_ca", "PEM file of the authority of clients' certificates", func(c *config) *string { return &c.Listen.TLS.CA }),
+		textSetting("seal.file", "key file that seals secrets in etcd; see freshet seal", func(c *config) *string { return &c.Seal.File }),
 		secretSetting("auth.bootstrap_key", func(c *config) *coordinator.Secret { return &c.Auth.BootstrapKey }),
 		textSetting("apps", "file of apps and clients", func(c *config) *string { return &c.Apps }),
 		textSetting("tracing.otlp", "address of an OTLP collector, e.g. 127.0.0.1:4317", func(c *config) *string { return &c.Tracing.OTLP }),

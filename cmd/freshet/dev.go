@@ -6,12 +6,14 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"freshet/coordinator"
 	"freshet/httpapi"
+	"freshet/store/seal"
 )
 
 func newDev(t *terminal) *cobra.Command {
@@ -81,6 +83,9 @@ func (d dev) run(ctx context.Context) (err error) {
 
 	d.say("etcd       starting inside this process, data in %s", folder)
 	c := d.config(ctx, folder)
+	if err := haveKeyFile(c.Seal.File); err != nil {
+		return err
+	}
 	apps := &checkedApps{appsFile: demoApps("http://"+upstream.Addr().String(), secret, d.mode)}
 	var g errgroup.Group
 	g.Go(func() error { return serveHTTP(platform, httpapi.Server(d.box, box, 0, d.logger()), upstream) })
@@ -102,10 +107,23 @@ func (d dev) config(ctx context.Context, folder string) config {
 	c := defaultConfig()
 	c.Node = "dev"
 	c.Etcd.Embedded = folder
+	c.Seal.File = filepath.Join(folder, defaultKeyFile)
 	c.Listen.API = d.freeOr(ctx, "the API", d.api, defaultAPI)
 	c.Listen.Ops = d.freeOr(ctx, "the operations listener", d.ops, defaultOps)
 	c.Auth.BootstrapKey = coordinator.NewSecret("dev-" + rand.Text())
 	return c
+}
+
+// haveKeyFile makes a key file unless a former run left one.
+func haveKeyFile(file string) error {
+	if _, err := os.Stat(file); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	_, err := seal.Create(file)
+	return err
 }
 
 // folder is where etcd keeps its data, and what removes it at the end.

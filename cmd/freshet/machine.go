@@ -10,6 +10,7 @@ import (
 
 	"freshet/coordinator"
 	"freshet/httpapi"
+	"freshet/store/seal"
 )
 
 // machine is a node with everything around it, ready to live.
@@ -18,6 +19,7 @@ type machine struct {
 	node      *coordinator.Node
 	api       *httpapi.API
 	listeners listeners
+	seals     *seal.Keyring // nil: nothing is sealed
 	log       *slog.Logger
 }
 
@@ -38,6 +40,10 @@ func (m machine) run(ctx context.Context, beside ...func(context.Context, machin
 		return m.node.Run(working)
 	})
 	g.Go(func() error {
+		m.followSeals(serving)
+		return nil
+	})
+	g.Go(func() error {
 		<-living.Done()
 		m.drain(ctx)
 		stopWorking()
@@ -50,6 +56,13 @@ func (m machine) run(ctx context.Context, beside ...func(context.Context, machin
 	err := explainName(m.config.Node, g.Wait())
 	m.log.InfoContext(ctx, "stopped")
 	return err
+}
+
+// followSeals picks up keys that come into the key file.
+func (m machine) followSeals(ctx context.Context) {
+	if m.seals != nil {
+		_ = m.seals.Run(ctx, m.log) // it ends with ctx only
+	}
 }
 
 func (m machine) serveAPI(ctx context.Context) error {

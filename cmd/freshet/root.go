@@ -73,7 +73,7 @@ func addVerbs(root *cobra.Command, t *terminal) {
 	local := &cobra.Group{ID: "local", Title: "Run it:"}
 	cluster := &cobra.Group{ID: "cluster", Title: "Talk to a cluster (FRESHET_ADDR, FRESHET_KEY):"}
 	root.AddGroup(local, cluster)
-	for _, verb := range []*cobra.Command{newDev(t), newServe(t), newCheck(t), newSandbox(t)} {
+	for _, verb := range []*cobra.Command{newDev(t), newServe(t), newCheck(t), newSandbox(t), newSeal(t)} {
 		verb.GroupID = local.ID
 		root.AddCommand(verb)
 	}

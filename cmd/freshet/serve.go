@@ -61,7 +61,11 @@ func serve(ctx context.Context, c config, apps *checkedApps, log *slog.Logger, b
 	if err != nil {
 		return err
 	}
-	store, err := openStore(ctx, c, log)
+	ring, err := openSeals(ctx, c.Seal, log)
+	if err != nil {
+		return errors.Join(err, listeners.close())
+	}
+	store, err := openStore(ctx, c, ring, log)
 	if err != nil {
 		return errors.Join(err, listeners.close())
 	}
@@ -75,7 +79,7 @@ func serve(ctx context.Context, c config, apps *checkedApps, log *slog.Logger, b
 	if err != nil {
 		return errors.Join(err, listeners.close())
 	}
-	m := machine{config: c, node: node, api: api, listeners: listeners, log: log}
+	m := machine{config: c, node: node, api: api, listeners: listeners, seals: ring, log: log}
 	return m.run(ctx, beside...)
 }
 
@@ -94,7 +98,7 @@ func newNode(c config, apps *checkedApps, store openedStore, address string, tra
 	if err != nil {
 		return nil, err
 	}
-	nc.Store, nc.Tracer = store, tracer
+	nc.Store, nc.Tracer = store.Store, tracer
 	nc.Providers = newProviders(tracer.Transport(outbound.NewTransport()), log)
 	return coordinator.New(nc)
 }

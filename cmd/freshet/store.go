@@ -8,6 +8,7 @@ import (
 	"freshet/coordinator"
 	"freshet/store"
 	"freshet/store/devetcd"
+	"freshet/store/seal"
 )
 
 // openedStore is a store and what must be closed with it.
@@ -16,11 +17,24 @@ type openedStore struct {
 	close func(context.Context) error
 }
 
+// openSeals reads the key file; nil without one.
+func openSeals(ctx context.Context, c sealConfig, log *slog.Logger) (*seal.Keyring, error) {
+	if c.File == "" {
+		log.WarnContext(ctx, "secrets are kept unsealed in etcd: whoever can read etcd or its backups can read them; make a key file with \"freshet seal init\" and name it in seal.file")
+		return nil, nil //nolint:nilnil // no keyring: nothing is sealed
+	}
+	ring, err := seal.Load(c.File)
+	if err != nil {
+		return nil, usagef("seal.file: %w", err)
+	}
+	return ring, nil
+}
+
 // openStore prepares to use etcd; it does not wait for one that is elsewhere.
-func openStore(ctx context.Context, c config, log *slog.Logger) (openedStore, error) {
+func openStore(ctx context.Context, c config, ring *seal.Keyring, log *slog.Logger) (openedStore, error) {
 	sc := store.Config{
 		Prefix: c.Etcd.Prefix, SessionTTL: c.Etcd.SessionTTL, Quota: c.Etcd.Quota,
-		AllowDangerousServers: c.Etcd.AllowDangerousServers, Logger: log,
+		AllowDangerousServers: c.Etcd.AllowDangerousServers, Seal: ring, Logger: log,
 	}
 	if c.Etcd.Embedded != "" {
 		return openEmbedded(ctx, c.Etcd, sc, log)
