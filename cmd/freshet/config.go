@@ -29,6 +29,8 @@ type config struct {
 	Seal      sealConfig
 	Auth      authConfig
 	Apps      string // file of apps and clients; empty: none
+	Snapshot  string // file to serve from where etcd is away at the start; empty: none
+	Spool     string // folder for rotated refresh tokens that are not published yet; empty: none
 	Tracing   tracingConfig
 	Log       logConfig
 }

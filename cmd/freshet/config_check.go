@@ -38,6 +38,9 @@ func (c config) check(origin *document, wrong *mistakes) {
 			say("apps", "the file %s cannot be read: %s", c.Apps, fileProblem(err))
 		}
 	}
+	if c.Spool != "" && c.Seal.File == "" {
+		say("spool", "it would hold refresh tokens unsealed: set seal.file as well")
+	}
 	oneOf(say, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(say, "log.format", c.Log.Format, "text", "json")
 }

@@ -15,6 +15,8 @@ func (c *config) read(s *section) {
 		s.done("setting")
 	})
 	s.file("apps", &c.Apps)
+	s.file("snapshot", &c.Snapshot)
+	s.file("spool", &c.Spool)
 	s.child("tracing", func(s *section) {
 		s.text("otlp", &c.Tracing.OTLP)
 		s.share("sample", &c.Tracing.Sample)
@@ -25,7 +27,7 @@ func (c *config) read(s *section) {
 		s.text("format", &c.Log.Format)
 		s.done("setting")
 	})
-	s.later("snapshot", "public_url")
+	s.later("public_url")
 	s.done("setting")
 }
 

@@ -77,6 +77,8 @@ func settings() []setting {
 		textSetting("seal.file", "key file that seals secrets in etcd; see freshet seal", func(c *config) *string { return &c.Seal.File }),
 		secretSetting("auth.bootstrap_key", func(c *config) *coordinator.Secret { return &c.Auth.BootstrapKey }),
 		textSetting("apps", "file of apps and clients", func(c *config) *string { return &c.Apps }),
+		textSetting("snapshot", "file to keep what is served in, for a start while etcd is away; needs seal.file", func(c *config) *string { return &c.Snapshot }),
+		textSetting("spool", "folder of this node alone, for refresh tokens that rotate; needs seal.file", func(c *config) *string { return &c.Spool }),
 		textSetting("tracing.otlp", "address of an OTLP collector, e.g. 127.0.0.1:4317", func(c *config) *string { return &c.Tracing.OTLP }),
 		{"tracing.sample", "share of traces kept (default 0.01)", wantShare, func(c *config, text string) (ok bool) {
 			c.Tracing.Sample, ok = parseShare(text)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"freshet/coordinator"
+	"freshet/store/seal"
 )
 
 // written writes a file into a folder of the test and returns its name.
@@ -55,11 +56,18 @@ listen:
   tls: {cert: tls.pem, key: tls.pem, client_ca: tls.pem}
 auth: {bootstrap_key: {value: bootstrap-bootstrap}}
 apps: tls.pem
+snapshot: node/snapshot.sealed
+spool: /var/spool/freshet
+seal: {file: seal.keys}
 tracing: {otlp: "127.0.0.1:4317", sample: 0.5}
 log: {level: debug, format: json}
 `)
 	pem := filepath.Join(filepath.Dir(file), "tls.pem")
 	if err := os.WriteFile(pem, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys := filepath.Join(filepath.Dir(file), "seal.keys")
+	if _, err := seal.Create(keys); err != nil {
 		t.Fatal(err)
 	}
 	from := sources{file: file, env: given(map[string]string{"ETCD_PASSWORD": "pw"}), flags: given(nil)}
@@ -76,9 +84,10 @@ log: {level: debug, format: json}
 			Quota: 8 << 30, AllowDangerousServers: true,
 			Username: "freshet", Password: coordinator.NewSecret("pw"), TLS: all,
 		},
-		Listen:  listenConfig{API: "0.0.0.0:7000", Ops: "0.0.0.0:7001", Insecure: true, TLS: all},
-		Auth:    authConfig{BootstrapKey: coordinator.NewSecret("bootstrap-bootstrap")},
-		Apps:    pem,
+		Listen:   listenConfig{API: "0.0.0.0:7000", Ops: "0.0.0.0:7001", Insecure: true, TLS: all},
+		Auth:     authConfig{BootstrapKey: coordinator.NewSecret("bootstrap-bootstrap")},
+		Apps:     pem,
+		Snapshot: filepath.Join(filepath.Dir(file), "node", "snapshot.sealed"), Spool: "/var/spool/freshet", Seal: sealConfig{File: keys},
 		Tracing: tracingConfig{OTLP: "127.0.0.1:4317", Sample: 0.5},
 		Log:     logConfig{Level: "debug", Format: "json"},
 	}
@@ -161,6 +170,7 @@ func TestConfigMistakesAreToldInOneSentence(t *testing.T) {
 		"not a variable":   {`auth: {bootstrap_key: {env: "CANARY CANARY"}}`, "auth.bootstrap_key: env: takes the name of an environment variable"},
 		"two references":   {`auth: {bootstrap_key: {env: A, value: CANARY}}`, "auth.bootstrap_key: expected one of {env: NAME}"},
 		"unknown kind":     {`auth: {bootstrap_key: {CANARY: A}}`, "auth.bootstrap_key: expected one of {env: NAME}"},
+		"unsealed spool":   {`spool: spool`, "1:1: spool: it would hold refresh tokens unsealed: set seal.file as well"},
 		"level":            {`log: {level: loud}`, "log.level: expected one of debug, info, warn, error"},
 		"sample":           {`tracing: {sample: 2}`, "tracing.sample: expected a number from 0 to 1"},
 		"node":             {`node: "CANARY CANARY"`, "node: use 1 to 128 letters"},

@@ -108,6 +108,7 @@ func (d dev) config(ctx context.Context, folder string) config {
 	c.Node = "dev"
 	c.Etcd.Embedded = folder
 	c.Seal.File = filepath.Join(folder, defaultKeyFile)
+	c.Snapshot, c.Spool = filepath.Join(folder, "snapshot.sealed"), filepath.Join(folder, "spool")
 	c.Listen.API = d.freeOr(ctx, "the API", d.api, defaultAPI)
 	c.Listen.Ops = d.freeOr(ctx, "the operations listener", d.ops, defaultOps)
 	c.Auth.BootstrapKey = coordinator.NewSecret("dev-" + rand.Text())

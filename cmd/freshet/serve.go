@@ -70,8 +70,13 @@ func serve(ctx context.Context, c config, apps *checkedApps, log *slog.Logger, b
 		return errors.Join(err, listeners.close())
 	}
 	defer closing(ctx, &err, "the store", store.close)
+	disk, err := openDisk(ctx, c, ring, log)
+	if err != nil {
+		return errors.Join(err, listeners.close())
+	}
+	defer closing(ctx, &err, "the spool", disk.close)
 
-	node, err := newNode(c, apps, store, listeners.address(c.Listen), tracer, log)
+	node, err := newNode(c, apps, store, disk, listeners.address(c.Listen), tracer, log)
 	if err != nil {
 		return errors.Join(err, listeners.close())
 	}
@@ -93,12 +98,13 @@ func newTracer(ctx context.Context, c config, log *slog.Logger) (*tracing.Tracer
 	return tracer, nil
 }
 
-func newNode(c config, apps *checkedApps, store openedStore, address string, tracer *tracing.Tracer, log *slog.Logger) (*coordinator.Node, error) {
+func newNode(c config, apps *checkedApps, store openedStore, disk localDisk, address string, tracer *tracing.Tracer, log *slog.Logger) (*coordinator.Node, error) {
 	nc, err := nodeConfig(c, apps, address, log)
 	if err != nil {
 		return nil, err
 	}
 	nc.Store, nc.Tracer = store.Store, tracer
+	disk.serve(&nc)
 	nc.Providers = newProviders(tracer.Transport(outbound.NewTransport()), log)
 	return coordinator.New(nc)
 }
