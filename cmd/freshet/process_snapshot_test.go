@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -49,7 +50,7 @@ func (r *rig) holds(t *testing.T, disk string, name coordinator.Name) {
 				return nil
 			}
 		}
-		return fmt.Errorf("the snapshot does not hold %s (%w)", name, err)
+		return errors.Join(fmt.Errorf("the snapshot does not hold %s", name), err)
 	})
 }
 
