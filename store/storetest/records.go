@@ -68,10 +68,7 @@ func testRecords(t *testing.T, h Harness, fill func(any)) {
 	start(t, func(ctx context.Context) {
 		_ = h.Node(1).Join(ctx, func() coordinator.NodeInfo { return s.node })
 	})
-	changes.until(func(e coordinator.Event) bool {
-		n, ok := e.Record.(coordinator.NodeInfo)
-		return ok && n.Name == s.node.Name
-	})
+	changes.until(func(e coordinator.Event) bool { return s.isNode(e.Record) })
 	s.write(t, store, leads.Epoch)
 	changes.until(func(e coordinator.Event) bool { // among the leader's own beats
 		b, ok := e.Record.(coordinator.Heartbeat)
@@ -116,11 +113,21 @@ func (s *specimens) write(t *testing.T, store coordinator.Store, epoch coordinat
 	must(store.Ask(ctx, s.request, now.States[0]))
 }
 
+func (s *specimens) isNode(r coordinator.Record) bool {
+	n, ok := r.(coordinator.NodeInfo)
+	return ok && n.Name == s.node.Name
+}
+
 // check compares the specimens with what is there.
 func (s *specimens) check(t *testing.T, there []coordinator.Record) {
 	t.Helper()
 	spec := s.app
 	spec.Credentials = nil
+	for _, r := range there {
+		if s.isNode(r) { // the store itself says which seal keys it has
+			s.node.SealKeys = r.(coordinator.NodeInfo).SealKeys //nolint:forcetypeassert // isNode has looked
+		}
+	}
 	for _, want := range []coordinator.Record{
 		spec, s.credentials, s.client, s.paused, s.applied, s.intent, s.budget, s.state, s.token, s.grant, s.salvage, s.request, s.node,
 	} {
