@@ -25,7 +25,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	f := &faults{}
-	b := &bench{T: t, s: open(t, spoilt(f.spoil), func(c *Config) { c.SessionTTL = time.Minute }), raw: raw(t), faults: f}
+	b := &bench{T: t, s: open(t, spoilt(f.spoil), sealedBy(newRing(t)), func(c *Config) { c.SessionTTL = time.Minute }), raw: raw(t), faults: f}
 	putShop(t, b.s)
 	// Without beats, so that only what a test does can meet a fault.
 	elected, _ := campaign(t, b.s, true)

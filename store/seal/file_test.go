@@ -14,6 +14,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+
 	"freshet/store/seal"
 )
 
@@ -63,7 +67,7 @@ func TestBadKeyFileGetsOneSentenceWithoutItsContents(t *testing.T) {
 		"id 256":         strings.Replace(good, `"id": 1`, `"id": 256`, 1),
 		"no keys":        `{"freshet_seal_keys": 1, "last_id": 1, "keys": []}`,
 		"broken key":     strings.Replace(good, secret, secret[:20]+"!"+secret[21:], 1),
-		"another kind":   strings.Replace(good, "AesGcmKey", "AesSivKey", 1),
+		"another kind":   `{"freshet_seal_keys": 1, "last_id": 1, "keys": [{"id": 1, "tink": ` + chachaKey(t) + `}]}`,
 		"something more": good + good,
 	} {
 		check(t, os.WriteFile(file, []byte(content), 0o600))
@@ -82,6 +86,15 @@ func TestBadKeyFileGetsOneSentenceWithoutItsContents(t *testing.T) {
 	if _, err := seal.Load(file + ".gone"); err == nil || !strings.Contains(err.Error(), "freshet seal init") {
 		t.Errorf("no file: %v", err)
 	}
+}
+
+// chachaKey is a good key of a kind that is not ours.
+func chachaKey(t *testing.T) string {
+	t.Helper()
+	handle := must(keyset.NewHandle(aead.ChaCha20Poly1305KeyTemplate()))(t)
+	var out bytes.Buffer
+	check(t, insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&out)))
+	return out.String()
 }
 
 // Every rotation either adds its key or fails; none is lost to another one.
