@@ -151,7 +151,7 @@ func otherWrites() map[string]func(b *bench) (write func(context.Context) error,
 			return func(ctx context.Context) error { return b.s.PutApp(ctx, c) }, b.s.keys.of(c.States[0])
 		},
 		"PutAppWithGrant": func(b *bench) (func(context.Context) error, string) {
-			c := coordinator.AppChange{App: b.app(), Grant: &coordinator.Grant{App: "shop", Generation: 1}, Seen: b.seen()}
+			c := coordinator.AppChange{App: b.app(), Grant: &coordinator.Grant{App: "shop", Generation: 1, Current: coordinator.NewSecret("given")}, Seen: b.seen()}
 			return func(ctx context.Context) error { return b.s.PutApp(ctx, c) }, b.s.keys.grant("shop")
 		},
 		"DeleteApp": func(b *bench) (func(context.Context) error, string) {
