@@ -2,6 +2,7 @@ package coordinator_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,13 +176,8 @@ func TestTakeoverThatEndsEarlyForgetsNothing(t *testing.T) {
 		c.apply(c.nodes[0], crm("r1"))
 		time.Sleep(time.Second)
 		leader, others := c.refresher()
-		held := others[0].store.HoldNext(memory.OpOpen)
+		others[0].store.FailNext(memory.OpRead, 1, false, errors.New("no answer"))
 		leader.store.Partition()
-		<-held.Sent()
-		others[0].store.Partition()
-		c.must(held.Deliver())
-		time.Sleep(time.Minute)
-		others[0].store.Heal()
 		time.Sleep(time.Hour)
 		v, _ := others[0].View(crmToken)
 		if len(f.presented()) != 1 || v.State.Status != coordinator.StatusUncertain || v.State.Unresolved.IsZero() {
