@@ -62,6 +62,7 @@ func (n *Node) synced(ctx context.Context, batch Batch, t *touched) {
 // takeIn changes the cache by one batch: first all records, then the views they
 // touch, so that nobody sees half a revision. The caller holds following.
 func (n *Node) takeIn(ctx context.Context, batch Batch, t *touched) *touched {
+	t.restored = batch.Restored
 	t.tokens, t.apps = map[Name]*Token{}, map[string]struct{}{}
 	n.cache.mu.Lock()
 	if batch.Snapshot {
@@ -72,6 +73,9 @@ func (n *Node) takeIn(ctx context.Context, batch Batch, t *touched) *touched {
 	}
 	n.cache.mu.Unlock()
 
+	if batch.Restored {
+		n.notice(ctx, t.grants)
+	}
 	n.measureSkew(t)
 	if t.clients {
 		n.cache.indexClients()
@@ -93,13 +97,15 @@ type touched struct {
 	old       bool // it was applied by a former process
 	clients   bool
 	heartbeat bool
+	restored  bool
 	intents   map[groupID]seenIntent // before a snapshot
+	grants    map[string]Grant       // before a snapshot
 }
 
 // startOver forgets what a snapshot will bring anew. When an intent was first
 // seen is kept, since the wait before a takeover must not begin again.
 func (c *cache) startOver(t *touched) {
-	t.intents = c.records.intents
+	t.intents, t.grants = c.records.intents, c.records.grants
 	c.records = newRecords()
 	t.all, t.snapshot, t.clients = true, true, true
 }
@@ -270,6 +276,9 @@ func (n *Node) viewOf(ctx context.Context, name Name, old *View, cell *cell, t *
 	if !exists || next.State.Deleted {
 		return nil
 	}
+	if next.State.Version < cell.highest {
+		n.recalls.floor(name, cell.highest) // a restored store has forgotten it
+	}
 	if n.Room().Full() {
 		next.State.Reason = ReasonStoreFull
 	}
@@ -289,7 +298,7 @@ func (n *Node) valueOf(ctx context.Context, name Name, old *View, cell *cell, t 
 	}
 	token, changed := t.tokens[name]
 	switch {
-	case !changed && t.snapshot:
+	case !changed && t.snapshot && !t.restored:
 		return nil
 	case !changed:
 		return held

@@ -167,7 +167,7 @@ func (r *refresher) replan(app string) {
 			if _, live := r.live[t.id]; live {
 				continue
 			}
-			t, ok := r.node.plan(known, t, now)
+			t, ok := r.node.planNext(known, t, now)
 			if !ok {
 				continue
 			}
@@ -266,6 +266,10 @@ func (a *attempt) do(root, ctx context.Context) error {
 		return a.answer(ctx)
 	case taskGiveUp:
 		return a.giveUp(ctx)
+	case taskRaise:
+		return a.raise(ctx)
+	case taskDoubt:
+		return a.doubt(ctx)
 	case taskVoid:
 		a.intent = *a.task.foreign
 		return a.void(ctx)

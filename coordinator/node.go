@@ -84,6 +84,8 @@ type Node struct {
 	skew     skew
 	hazards  hazardCounts
 	uncalled sync.Map // :: attempt of this process that made no call → struct{}
+	recalls  recalls
+	restored atomic.Int64 // when the store was last found restored from a backup, as time since born; 0: never
 	room     atomic.Pointer[Room]
 	remake   atomic.Bool // every view must be made anew with the next batch
 	draining atomic.Bool
@@ -116,6 +118,7 @@ func New(c Config) (*Node, error) {
 		margin:    firstOf(c.TakeoverMargin, 2*time.Second),
 		drain:     firstOf(c.DrainLimit, 15*time.Second),
 		cache:     newCache(),
+		recalls:   newRecalls(),
 		inbox:     inbox{wake: make(chan struct{}, 1)},
 		born:      time.Now(),
 	}
@@ -144,6 +147,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return ignoreEnd(n.store.Join(following, n.describe)) })
 	g.Go(func() error { return ignoreEnd(n.replay(gctx)) })
 	g.Go(func() error { return ignoreEnd(n.watchRoom(following)) })
+	g.Go(func() error { return ignoreEnd(n.bringBack(following)) })
 	g.Go(func() error {
 		defer unfollow()
 		if n.follower {

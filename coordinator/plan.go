@@ -32,6 +32,8 @@ const (
 	taskAnswer                       // the request is satisfied: let it go
 	taskVoid                         // delete an intent of this process under which no call was made
 	taskGiveUp                       // say that the grant is gone
+	taskRaise                        // let the state know a version that a restored store has forgotten
+	taskDoubt                        // say that a restored store may have forgotten the newest refresh token
 )
 
 // plan says what a group needs next and when, from what the cache knows; ok is

@@ -96,7 +96,7 @@ func (n *Node) askAgain(ctx context.Context, r Request) (on State, err error) {
 // from a look at the platform that was taken before this report was made.
 // Therefore a report always asks the store.
 func (n *Node) asked(r Request) (found bool) {
-	if r.Reason == ReasonReport {
+	if r.Reason == ReasonReport || r.Code == codeGrant {
 		return false
 	}
 	n.cache.reading(func(known *records) {

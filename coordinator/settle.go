@@ -172,7 +172,7 @@ func (a *attempt) succeeded(state State, held Token, value Value) (State, *Token
 		Name: state.Name, Value: value.Value, Type: value.Type, Scope: value.Scope, Extra: value.Extra,
 		Version: state.Version + 1, Issued: a.asked, Expires: expires, Epoch: a.intent.Epoch, Traceparent: a.intent.Traceparent,
 	}
-	result, same := ResultPublished, held.Revision != 0 && held.Value.Equal(value.Value)
+	result, same := ResultPublished, held.Revision != 0 && held.Version == state.Version && held.Value.Equal(value.Value)
 	if !a.now.Leads {
 		result = ResultSalvaged
 	}

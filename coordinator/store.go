@@ -37,7 +37,7 @@ type Store interface {
 	// Watch yields a Batch with Snapshot set that holds every record, then
 	// each change in revision order, one Batch for each revision, and empty
 	// Batches as signs of life. Where history was lost it yields a Snapshot
-	// again. It reconnects by itself for as long as ctx lives; the error is
+	// again; Restored, where the history that was followed never happened any more. It reconnects by itself for as long as ctx lives; the error is
 	// that of ctx. Leaving the loop ends it.
 	Watch(ctx context.Context) iter.Seq2[Batch, error]
 
@@ -122,6 +122,7 @@ type Leadership struct {
 // Batch is what changed in one revision, or everything.
 type Batch struct {
 	Revision int64
+	Restored bool // with Snapshot: the store was restored from a backup, and has forgotten what it once said
 	Snapshot bool // Events hold every record there is; what is not among them is gone
 	Events   []Event
 }

@@ -18,33 +18,37 @@ const pageSize = 5000
 
 // list returns every record there is, as of one revision. Where the history it
 // reads is compacted before it is through, it begins again.
-func (s *Store) list(ctx context.Context) (coordinator.Batch, error) {
+func (s *Store) list(ctx context.Context) (coordinator.Batch, past, error) {
 	for {
-		batch, err := s.listOnce(ctx)
+		batch, p, err := s.listOnce(ctx)
 		if !errors.Is(err, rpctypes.ErrCompacted) {
-			return batch, err
+			return batch, p, err
 		}
 	}
 }
 
-func (s *Store) listOnce(ctx context.Context) (coordinator.Batch, error) {
-	batch := coordinator.Batch{Snapshot: true}
+func (s *Store) listOnce(ctx context.Context) (coordinator.Batch, past, error) {
+	batch, p := coordinator.Batch{Snapshot: true}, past{}
 	next, end := s.keys.all(), clientv3.GetPrefixRangeEnd(s.keys.all())
 	for {
 		page, err := s.page(ctx, next, end, batch.Revision)
 		if err != nil {
-			return batch, err
+			return batch, p, err
 		}
 		if batch.Revision == 0 {
 			batch.Revision = page.Header.Revision // that of the first page is that of all
+			p = pastOf(page.Header)
 		}
 		for _, kv := range page.Kvs {
+			if string(kv.Key) == s.keys.heartbeat() {
+				p.meet(kv)
+			}
 			if e, ok := s.event(ctx, kv, false); ok {
 				batch.Events = append(batch.Events, e)
 			}
 		}
 		if !page.More || len(page.Kvs) == 0 {
-			return batch, nil
+			return batch, p, nil
 		}
 		next = string(page.Kvs[len(page.Kvs)-1].Key) + "\x00"
 	}

@@ -70,6 +70,8 @@ func covers(there, r coordinator.Request) bool {
 
 func strength(r coordinator.Reason) int {
 	switch r {
+	case coordinator.ReasonRestored:
+		return 3
 	case coordinator.ReasonForce, coordinator.ReasonReport:
 		return 2
 	case coordinator.ReasonRefresh:

@@ -109,7 +109,7 @@ func TestNoSecretIsReadableInEtcdOrTheLog(t *testing.T) {
 // fingerprintKey reads the key as a node learns of it.
 func fingerprintKey(t *testing.T, s *Store) string {
 	t.Helper()
-	batch, err := s.list(soon(t))
+	batch, _, err := s.list(soon(t))
 	must(t, err)
 	for _, e := range batch.Events {
 		if f, ok := e.Record.(coordinator.FingerprintKey); ok {
@@ -135,7 +135,7 @@ func TestSealedRecordOpensUnderItsOwnKeyOnly(t *testing.T) {
 	}
 	// A node leaves it out.
 	must(t, second(c.Put(soon(t), s.keys.token(moved), string(value))))
-	batch, err := s.list(soon(t))
+	batch, _, err := s.list(soon(t))
 	must(t, err)
 	for _, e := range batch.Events {
 		if token, ok := e.Record.(coordinator.Token); ok && token.Name == moved {

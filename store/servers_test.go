@@ -152,7 +152,7 @@ func compactionWhileAway(t *testing.T, endpoint string) {
 	if err := f.stream(soon(t)); !errors.Is(err, errHistoryLost) {
 		t.Errorf("a watch whose history was compacted ended with %v, want %v", err, errHistoryLost)
 	}
-	if batch, err := s.list(soon(t)); err != nil || len(batch.Events) != 1 {
+	if batch, _, err := s.list(soon(t)); err != nil || len(batch.Events) != 1 {
 		t.Errorf("the list after it has %d records, error %v; want 1", len(batch.Events), err)
 	}
 }

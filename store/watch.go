@@ -43,7 +43,8 @@ func (s *Store) Watch(ctx context.Context) iter.Seq2[coordinator.Batch, error] {
 type follower struct {
 	store *Store
 	yield func(coordinator.Batch, error) bool
-	last  int64 // everything up to this revision was yielded
+	past
+	restored bool // the history followed so far is not the cluster's any more
 
 	newKeys  <-chan struct{} // closed when seal keys come
 	unopened int64           // records left out for want of a key, when we listed
@@ -69,7 +70,7 @@ func (f *follower) run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errHistoryLost), errors.Is(err, errNewKeys):
-			f.store.log.InfoContext(ctx, "listing again", "why", err, "revision", f.last)
+			f.store.log.InfoContext(ctx, "listing again", "err", err, "revision", f.last)
 		default:
 			f.store.suffered(ctx, "listing records", err)
 		}
@@ -83,11 +84,12 @@ func (f *follower) turn(ctx context.Context) error {
 		return err
 	}
 	f.newKeys, f.unopened = f.store.codec.newKeys(), f.store.unopened.count.Load()
-	batch, err := f.store.list(ctx)
+	batch, now, err := f.store.list(ctx)
 	if err != nil {
 		return err
 	}
-	f.last = 0 // in a cluster restored from a backup revisions go back
+	batch.Restored = f.restored || f.contradicts(now)
+	f.past, f.restored = now, false
 	if err := f.give(batch); err != nil {
 		return err
 	}
@@ -167,7 +169,9 @@ func (f *follower) hear(ctx context.Context, resp clientv3.WatchResponse) error 
 		return errHistoryLost
 	case err != nil:
 		return fmt.Errorf("watching: %w", err)
-	case resp.Created:
+	case f.elsewhere(resp.Header.ClusterId):
+		return f.otherHistory("this is another cluster")
+	case resp.Created || resp.Header.Revision < f.last:
 		return f.created(ctx, resp.Header.Revision)
 	}
 	f.store.worked()
@@ -186,11 +190,18 @@ func (f *follower) created(ctx context.Context, revision int64) error {
 			return err
 		}
 		if resp.Header.Revision < f.last {
-			return errHistoryLost
+			return f.otherHistory("its revisions went back")
 		}
 	}
 	f.store.worked()
 	return f.give(coordinator.Batch{Revision: f.last})
+}
+
+// otherHistory gives up a history that is not the cluster's any more. The
+// library goes on watching over a restart of the servers and does not notice.
+func (f *follower) otherHistory(how string) error {
+	f.restored = true
+	return fmt.Errorf("%w: etcd was restored from a backup: %s", errHistoryLost, how)
 }
 
 // changes yields one batch for each revision: a response can hold several, but
@@ -200,6 +211,9 @@ func (f *follower) changes(ctx context.Context, events []*clientv3.Event) error 
 		revision := events[0].Kv.ModRevision
 		batch := coordinator.Batch{Revision: revision}
 		for len(events) > 0 && events[0].Kv.ModRevision == revision {
+			if string(events[0].Kv.Key) == f.store.keys.heartbeat() && !f.meet(events[0].Kv) {
+				return f.otherHistory("heartbeats are missing")
+			}
 			if e, ok := f.store.event(ctx, events[0].Kv, events[0].Type == clientv3.EventTypeDelete); ok {
 				batch.Events = append(batch.Events, e)
 			}

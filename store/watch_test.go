@@ -146,7 +146,7 @@ func TestAListThatIsOvertakenByCompactionBeginsAgain(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		must(t, s.PutClient(soon(t), coordinator.Client{Name: name}))
 	}
-	batch, err := s.list(soon(t))
+	batch, _, err := s.list(soon(t))
 	if err != nil || len(batch.Events) != 3 {
 		t.Errorf("got %d records, %v; want 3", len(batch.Events), err)
 	}

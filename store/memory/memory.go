@@ -55,6 +55,7 @@ type Cluster struct {
 	keys      map[kind]map[string]*entry // :: kind → id → entry
 	history   []change                   // one for each revision that changed a record
 	compacted int64                      // changes up to this revision are gone from history
+	restores  int                        // from backups
 	apps      int64                      // revision that last changed or deleted any app
 	sessions  []*session                 // alive, by age
 	expiries  expiries

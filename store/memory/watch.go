@@ -35,6 +35,7 @@ type watch struct {
 	store *Store
 	began bool
 	at    int64     // revision reached
+	past  int       // restores before what was handed out
 	next  time.Time // next sign of life
 }
 
@@ -59,9 +60,11 @@ func (w *watch) look() (batch coordinator.Batch, ok bool, changed <-chan struct{
 	if w.store.cut {
 		return batch, false, c.changed, at
 	}
-	if !w.began || w.at < c.compacted {
-		w.began = true
-		return w.reach(c.snapshotLocked()), true, nil, at
+	if restored := w.began && w.past != c.restores; restored || !w.began || w.at < c.compacted {
+		w.began, w.past = true, c.restores
+		batch = c.snapshotLocked()
+		batch.Restored = restored
+		return w.reach(batch), true, nil, at
 	}
 	if batch, ok = c.changeAfterLocked(w.at); ok {
 		return w.reach(batch), true, nil, at
