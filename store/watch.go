@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -16,7 +17,12 @@ import (
 const (
 	silence       = 10 * time.Second // a watch that says nothing for so long is taken for dead
 	progressEvery = 3 * time.Second
-	relistWithin  = time.Second // nodes that lost history together must not all list at once
+
+	// Nodes that lost history together must not all list at once. Each serves
+	// from what it has, so it can wait the longer, the more there is to list.
+	relistWithin  = time.Second
+	relistPerPage = 5 * time.Second
+	relistAtMost  = 30 * time.Second
 )
 
 var (
@@ -44,6 +50,7 @@ type follower struct {
 	store *Store
 	yield func(coordinator.Batch, error) bool
 	past
+	size     int  // records listed last
 	restored bool // the history followed so far is not the cluster's any more
 
 	newKeys  <-chan struct{} // closed when seal keys come
@@ -74,8 +81,15 @@ func (f *follower) run(ctx context.Context) error {
 		default:
 			f.store.suffered(ctx, "listing records", err)
 		}
-		sleep(ctx, jitter(relistWithin))
+		sleep(ctx, f.untilRelist())
 	}
+}
+
+// untilRelist is a random wait before a list, which spreads the lists of many
+// nodes. Who has nothing yet does not wait for long.
+func (f *follower) untilRelist() time.Duration {
+	pages := time.Duration(f.size / pageSize)
+	return rand.N(min(relistWithin+pages*relistPerPage, relistAtMost))
 }
 
 // turn lists once, and follows from there until it is time to list again.
@@ -89,7 +103,7 @@ func (f *follower) turn(ctx context.Context) error {
 		return err
 	}
 	batch.Restored = f.restored || f.contradicts(now)
-	f.past, f.restored = now, false
+	f.past, f.size, f.restored = now, len(batch.Events), false
 	if err := f.give(batch); err != nil {
 		return err
 	}

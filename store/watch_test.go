@@ -269,3 +269,26 @@ func TestAWatchThatIsUnableForEverEndsWithTheReason(t *testing.T) {
 func kv(key string, value []byte, revision int64) *mvccpb.KeyValue {
 	return &mvccpb.KeyValue{Key: []byte(key), Value: value, ModRevision: revision}
 }
+
+func TestNodesThatLostHistoryTogetherListOneAfterTheOther(t *testing.T) {
+	const nodes, listing = 100, time.Second // of a million records
+	var begins []time.Duration
+	for range nodes {
+		f := follower{size: 1_000_000}
+		begins = append(begins, f.untilRelist())
+	}
+	slices.Sort(begins)
+	most := 0
+	for i, began := range begins {
+		under, _ := slices.BinarySearch(begins, began+listing)
+		most = max(most, under-i)
+	}
+	if last := begins[nodes-1]; most > nodes/5 || last > relistAtMost {
+		t.Errorf("up to %d of %d nodes list at once, the last begins after %s", most, nodes, last)
+	}
+	for range nodes {
+		if wait := (&follower{}).untilRelist(); wait > relistWithin {
+			t.Fatalf("a node that has nothing waits %s", wait)
+		}
+	}
+}
