@@ -24,6 +24,7 @@ type App struct {
 	// change of credentials begin a new one, and an attempt of a former one
 	// can publish nothing.
 	Incarnation int64
+	Newer       Secret // fields of a newer build, kept when this is written again
 
 	// Credentials are kept under an etcd key of their own and never leave the cluster.
 	Credentials map[string]Secret // :: field → secret, e.g. "secret"

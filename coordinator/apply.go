@@ -117,6 +117,7 @@ func (n *Node) changeOf(r *records, app App, how Applying, change *AppChange) (A
 		app.Tokens = map[string]TokenSettings{DefaultToken: {}}
 	}
 	app.Incarnation, app.Revision, app.CredentialsRevision = former.Incarnation, former.Revision, former.CredentialsRevision
+	app.Newer = former.Newer
 	effective, err := n.check(r, app)
 	if err != nil {
 		return Applied{}, err

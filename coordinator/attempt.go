@@ -72,5 +72,6 @@ type Budget struct {
 	Calls    int
 	Forced   int
 	Ends     time.Time
+	Newer    Secret // fields of a newer build, kept when this is written again
 	Revision int64
 }

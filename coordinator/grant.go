@@ -19,7 +19,8 @@ type Grant struct {
 	Base           int64
 	IntentRevision int64
 
-	Revision int64 // as last read; what transactions compare
+	Newer    Secret // fields of a newer build, kept when this is written again
+	Revision int64  // as last read; what transactions compare
 }
 
 // Rotation is what a platform does with a refresh token that was presented. It
@@ -82,7 +83,7 @@ func (g *Grant) follows(incarnation int64, by origin) bool {
 func (g *Grant) next(refresh Secret, by origin, at time.Time) *Grant {
 	return &Grant{
 		App: g.App, Incarnation: g.Incarnation, Generation: g.Generation + 1, Current: refresh, Previous: g.Current,
-		Rotated: at, Base: by.generation, IntentRevision: by.intent, Revision: g.Revision,
+		Rotated: at, Base: by.generation, IntentRevision: by.intent, Newer: g.Newer, Revision: g.Revision,
 	}
 }
 

@@ -46,6 +46,7 @@ type State struct {
 	Epoch    Epoch     // leadership that wrote this
 	Attempt  string    // last attempt that ended here
 	Outcomes []Outcome // last MaxOutcomes, newest first
+	Newer    Secret    // fields of a newer build, kept when this is written again
 	Revision int64     // as last read; what transactions compare
 }
 

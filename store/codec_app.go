@@ -16,6 +16,7 @@ func appFields(w *wire, a *coordinator.App) {
 	w.flag(8, &a.Paused)
 	text(w, 9, &a.Owner)
 	integer(w, 10, &a.Incarnation)
+	w.newer(10, &a.Newer)
 }
 
 // tokenSettingsFields begin at 2: they are values of a map.

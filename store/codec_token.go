@@ -31,6 +31,7 @@ func stateFields(w *wire, s *coordinator.State) {
 	text(w, 14, &s.Attempt)
 	list(w, 15, &s.Outcomes, outcomeFields)
 	w.instant(16, &s.Unresolved)
+	w.newer(16, &s.Newer)
 }
 
 func verdictFields(w *wire, v *coordinator.Verdict) {
@@ -58,6 +59,7 @@ func grantFields(w *wire, g *coordinator.Grant) {
 	w.instant(5, &g.Rotated)
 	integer(w, 6, &g.Base)
 	integer(w, 7, &g.IntentRevision)
+	w.newer(7, &g.Newer)
 }
 
 func intentFields(w *wire, i *coordinator.Intent) {
@@ -106,4 +108,5 @@ func budgetFields(w *wire, b *coordinator.Budget) {
 	integer(w, 1, &b.Calls)
 	integer(w, 2, &b.Forced)
 	w.instant(3, &b.Ends)
+	w.newer(3, &b.Newer)
 }

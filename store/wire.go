@@ -16,7 +16,8 @@ import (
 // once, by a function that names its fields to a wire, so that writing and
 // reading cannot differ. The bytes are those of Protocol Buffers: fields are
 // tagged with a number and a type, zero values are left out, and a field of a
-// newer build is skipped.
+// newer build is kept where the record may be written again (see newer), else
+// skipped.
 type wire struct {
 	reading bool
 	out     []byte  // when writing
@@ -30,6 +31,7 @@ type field struct {
 	kind   protowire.Type
 	value  uint64
 	bytes  []byte
+	raw    []byte // tag and value
 }
 
 type number = protowire.Number
@@ -38,16 +40,16 @@ type number = protowire.Number
 func parseFields(b []byte) ([]field, error) {
 	fields := make([]field, 0, min(16, len(b)/2))
 	for len(b) > 0 {
-		n, kind, size := protowire.ConsumeTag(b)
+		n, kind, tag := protowire.ConsumeTag(b)
+		if tag < 0 {
+			return nil, protowire.ParseError(tag)
+		}
+		f := field{number: n, kind: kind}
+		size := f.consume(b[tag:])
 		if size < 0 {
 			return nil, protowire.ParseError(size)
 		}
-		b = b[size:]
-		f := field{number: n, kind: kind}
-		if size = f.consume(b); size < 0 {
-			return nil, protowire.ParseError(size)
-		}
-		b = b[size:]
+		f.raw, b = b[:tag+size], b[tag+size:]
 		fields = append(fields, f)
 	}
 	return fields, nil
@@ -148,6 +150,25 @@ func (w *wire) float(n number, p *float64) {
 	}
 	for f := range w.each(n, protowire.Fixed64Type) {
 		*p = math.Float64frombits(f.value)
+	}
+}
+
+// newer keeps the fields above the last one that this build knows, as they are:
+// a node of an older build that changes a record must not lose what a newer one
+// has written into it. Within a part of a record they are not kept.
+func (w *wire) newer(last number, p *coordinator.Secret) {
+	if !w.reading {
+		w.out = append(w.out, p.Reveal()...)
+		return
+	}
+	var kept []byte
+	for _, f := range w.in {
+		if f.number > last {
+			kept = append(kept, f.raw...)
+		}
+	}
+	if len(kept) > 0 {
+		*p = coordinator.NewSecret(string(kept))
 	}
 }
 

@@ -160,7 +160,7 @@ func withoutRevision(r coordinator.Record) coordinator.Record {
 }
 
 // fill gives every field of the record that p points to a value of its own,
-// except revisions, which are given by the store.
+// except revisions, which are given by the store, and what only a newer build writes.
 func fill(p any) {
 	f := filler{}
 	f.fill(reflect.ValueOf(p).Elem())
@@ -177,7 +177,7 @@ func (f *filler) fill(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for n := range v.NumField() {
-			if name := v.Type().Field(n).Name; name != "Revision" && name != "CredentialsRevision" {
+			if name := v.Type().Field(n).Name; name != "Revision" && name != "CredentialsRevision" && name != "Newer" {
 				f.fill(v.Field(n))
 			}
 		}
