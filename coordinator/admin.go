@@ -118,6 +118,10 @@ func (n *Node) PauseApp(ctx context.Context, name string, paused bool) error {
 	}
 }
 
+// Finalize ends a rolling upgrade: the format of records is raised to the newest
+// that every node that lives reads, and returned. Older builds are refused then.
+func (n *Node) Finalize(ctx context.Context) (int, error) { return n.store.Finalize(ctx) }
+
 // PauseCluster pauses or resumes all refreshing; reads go on.
 func (n *Node) PauseCluster(ctx context.Context, by string, paused bool) error {
 	if !paused {

@@ -77,6 +77,10 @@ type Store interface {
 	// deletes that request if it is still the same. Fenced; compares the state's revision.
 	Note(ctx context.Context, n Note) error
 
+	// Finalize raises the format of the store's records to the newest that
+	// every registered node reads, and returns it. It never goes back.
+	Finalize(ctx context.Context) (int, error)
+
 	// Room returns how full the store is now.
 	Room(ctx context.Context) (Room, error)
 

@@ -87,6 +87,7 @@ func TestEachRouteAsksForItsVerb(t *testing.T) {
 		"POST /v1/apps/shop/resume":                 {coordinator.VerbAdmin},
 		"GET /v1/seals":                             {coordinator.VerbAdmin},
 		"POST /v1/pause":                            {coordinator.VerbAdmin},
+		"POST /v1/finalize":                         {coordinator.VerbAdmin},
 		"POST /v1/resume":                           {coordinator.VerbAdmin},
 		"GET /v1/clients":                           {coordinator.VerbAdmin},
 		"GET /v1/clients/orders":                    {coordinator.VerbAdmin},
@@ -133,6 +134,7 @@ func TestAdministrationOfPartIsNotOfTheWhole(t *testing.T) {
 		{"some-apps", http.MethodPut, "/v1/apps/shop2", 201},
 		{"one-app", http.MethodPost, "/v1/clients", 403},
 		{"some-apps", http.MethodPost, "/v1/pause", 403},
+		{"some-apps", http.MethodPost, "/v1/finalize", 403},
 	} {
 		if w := do(t, a.Handler(), ask{method: c.method, target: c.target, key: c.key, body: `{}`}); w.Code != c.status {
 			t.Errorf("%s %s by %s: status %d, want %d", c.method, c.target, c.key, w.Code, c.status)

@@ -14,6 +14,7 @@ func (a *API) clusterRoutes(r router) {
 	r.handle(http.MethodGet, "/v1/nodes", a.json(a.listNodes))
 	r.handle(http.MethodGet, "/v1/seals", a.json(a.getSeals))
 	r.handle(http.MethodPost, "/v1/pause", a.json(a.pauseCluster(true)))
+	r.handle(http.MethodPost, "/v1/finalize", a.json(a.finalize))
 	r.handle(http.MethodPost, "/v1/resume", a.json(a.pauseCluster(false)))
 }
 
@@ -99,6 +100,19 @@ func (a *API) listNodes(r request) (answer, error) {
 		})
 	}
 	return ok(list), nil
+}
+
+func (a *API) finalize(r request) (answer, error) {
+	if err := r.mayCluster(coordinator.VerbAdmin); err != nil {
+		return answer{}, err
+	}
+	if err := r.noBody(); err != nil {
+		return answer{}, err
+	}
+	ctx, cancel := a.limited(r, 0)
+	defer cancel()
+	format, err := a.node.Finalize(ctx)
+	return ok(client.Finalized{Format: format}), err
 }
 
 func (a *API) pauseCluster(paused bool) endpoint {

@@ -263,6 +263,8 @@ func (f *fakeNode) Seals(context.Context) (coordinator.Seals, error) {
 	return f.seals, nil
 }
 
+func (f *fakeNode) Finalize(context.Context) (int, error) { return 2, f.note("finalize") }
+
 func (f *fakeNode) PauseCluster(_ context.Context, by string, paused bool) error {
 	return f.note("pause cluster by " + by + onOff(paused))
 }

@@ -55,5 +55,6 @@ type Cluster interface {
 	Health() coordinator.Health
 	Margin() time.Duration                                // kept of a value's life for clocks that differ
 	Seals(ctx context.Context) (coordinator.Seals, error) // reads every secret record there is
+	Finalize(ctx context.Context) (format int, err error)
 	PauseCluster(ctx context.Context, by string, paused bool) error
 }

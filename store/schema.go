@@ -45,9 +45,13 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	if err := decode(kvs[0].Value, &there, schemaFields); err != nil {
 		return fmt.Errorf("reading %q: %w", key, err)
 	}
-	if there.Format > format {
+	switch {
+	case there.Format > format:
 		return fmt.Errorf("%w: its records have format %d, and this build reads formats up to %d; upgrade this node",
 			ErrUnsupported, there.Format, format)
+	case there.Format < formatMin:
+		return fmt.Errorf("%w: its records have format %d, and this build reads formats from %d; run a build between the two and `freshet finalize` first",
+			ErrUnsupported, there.Format, formatMin)
 	}
 	return nil
 }

@@ -73,6 +73,19 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return status, err
 }
 
+// Finalized is the format of the cluster's records after Finalize.
+type Finalized struct {
+	Format int `json:"format"`
+}
+
+// Finalize ends a rolling upgrade: it raises the format of the cluster's records
+// to the newest that every node reads. Nodes of older builds are refused then.
+func (c *Client) Finalize(ctx context.Context) (Finalized, error) {
+	var done Finalized
+	err := c.do(ctx, call{method: http.MethodPost, path: "/v1/finalize"}, &done)
+	return done, err
+}
+
 // Nodes returns the nodes there are, sorted by name.
 func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 	var list NodeList

@@ -60,6 +60,7 @@ type Cluster struct {
 	sessions  []*session                 // alive, by age
 	expiries  expiries
 	room      coordinator.Room
+	format    int           // of records, as Finalize raised it
 	changed   chan struct{} // closed and replaced whenever a waiter should look again
 }
 
@@ -102,6 +103,20 @@ func (s *Store) Room(context.Context) (coordinator.Room, error) {
 	s.cluster.mu.Lock()
 	defer s.cluster.mu.Unlock()
 	return s.cluster.room, nil
+}
+
+// Finalize raises the format of records to the newest that every node reads.
+func (s *Store) Finalize(context.Context) (int, error) {
+	s.cluster.mu.Lock()
+	defer s.cluster.mu.Unlock()
+	common := 0
+	for _, e := range s.cluster.keys[kindNode] {
+		if n, ok := e.record.(coordinator.NodeInfo); ok && (common == 0 || n.SchemaMax < common) {
+			common = n.SchemaMax
+		}
+	}
+	s.cluster.format = max(s.cluster.format, common)
+	return s.cluster.format, nil
 }
 
 // SessionTTL returns how long a silent node keeps its name and its leadership.
