@@ -161,7 +161,7 @@ func TestNothingIsRefreshedWhileEtcdIsAlmostFull(t *testing.T) {
 func TestAResultInHandIsKeptUntilEtcdHasRoom(t *testing.T) {
 	f := newFull(t)
 	f.apply()
-	must(t, f.box.AddFault(sandbox.Fault{Kind: sandbox.KindToken, Do: sandbox.Delay, Delay: 2 * time.Second}))
+	must(t, f.box.AddFault(sandbox.Fault{Kind: sandbox.KindToken, Do: sandbox.Delay, Delay: 7 * time.Second}))
 	calls := f.calls()
 	must(t, second(f.node.Refresh(soon(t), shop, coordinator.RefreshCall{})))
 	f.until("a call is under way", func() bool { return f.calls() == calls+1 })

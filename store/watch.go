@@ -88,8 +88,7 @@ func (f *follower) run(ctx context.Context) error {
 // untilRelist is a random wait before a list, which spreads the lists of many
 // nodes. Who has nothing yet does not wait for long.
 func (f *follower) untilRelist() time.Duration {
-	pages := time.Duration(f.size / pageSize)
-	return rand.N(min(relistWithin+pages*relistPerPage, relistAtMost))
+	return rand.N(min(relistWithin+time.Duration(f.size/pageSize)*relistPerPage, relistAtMost))
 }
 
 // turn lists once, and follows from there until it is time to list again.
