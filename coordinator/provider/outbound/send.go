@@ -35,6 +35,10 @@ const maxRetryAfter = time.Hour
 func Send(transport http.RoundTripper, r *http.Request, hide ...string) (*http.Response, error) {
 	var d delivery
 	ctx := r.Context()
+	if err := ctx.Err(); err != nil {
+		d.asked.Store(true) // nothing was sent, for certain
+		return nil, d.fault(ctx, err, hide)
+	}
 	resp, err := transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, d.trace())))
 	if err != nil {
 		return nil, d.fault(ctx, err, hide)
