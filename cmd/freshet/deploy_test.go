@@ -13,6 +13,7 @@ func TestSampleConfigurationsAreGood(t *testing.T) {
 	deploy := filepath.Join("..", "..", "deploy")
 	secret := func(name string) (string, bool) {
 		return "0123456789abcdef-" + name, name == "SHOP_SECRET" || name == "GAME_SECRET" ||
+			name == "CRM_SECRET" || name == "CRM_REFRESH_TOKEN" || name == "REPORTS_SECRET" ||
 			name == "ORDERS_KEY" || name == "DASHBOARD_KEY" || name == "FRESHET_BOOTSTRAP_KEY"
 	}
 	keys := filepath.Join(t.TempDir(), "seal.keys") // the samples name one that is still to be made

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/oauth2"
 	"freshet/coordinator/provider/wechat"
 )
 
@@ -14,6 +15,7 @@ func checkingProviders() map[string]coordinator.Provider { return newProviders(n
 // newProviders builds every provider there is, by its name in configurations.
 func newProviders(transport http.RoundTripper, log *slog.Logger) map[string]coordinator.Provider {
 	return map[string]coordinator.Provider{
+		"oauth2": oauth2.New(oauth2.Config{Transport: transport, Logger: log}),
 		"wechat": wechat.New(wechat.Config{Transport: transport, Logger: log}),
 	}
 }

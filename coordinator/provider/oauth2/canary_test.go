@@ -81,9 +81,9 @@ func TestNoSecretIsInErrorsLogsOrPrintedValues(t *testing.T) {
 			o["grant"] = "refresh_token"
 			var log bytes.Buffer
 			logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-			call := callOf(t, testApp(serving(t, handler), o), oauth2.AccessToken, testRefresh)
+			call := callOf(t, testApp(serving(t, handler), o), testRefresh)
 			yield, err := oauth2.New(oauth2.Config{Logger: logger}).Fetch(t.Context(), call)
-			upstreamError(t, err)
+			_ = upstreamError(t, err)
 			if found := leaks(printed(err) + printed(yield) + printed(call) + log.String()); found != nil {
 				t.Errorf("%s, %v: %q leaked in %v\n%s", name, o, found, err, log.String())
 			}
@@ -113,7 +113,7 @@ func TestARequestNeverSentIsNotAmbiguous(t *testing.T) {
 		"http://name.invalid/token": noDNS,
 		strings.Replace(answering(t, 200, "{}"), "http:", "https:", 1): outbound.NewTransport(),
 	} {
-		call := callOf(t, testApp(upstream, options{"grant": "refresh_token"}), oauth2.AccessToken, testRefresh)
+		call := callOf(t, testApp(upstream, options{"grant": "refresh_token"}), testRefresh)
 		_, err := oauth2.New(oauth2.Config{Transport: transport}).Fetch(t.Context(), call)
 		if up := upstreamError(t, err); up.Class != retry || up.Code != outbound.CodeConnect || up.Ambiguous {
 			t.Errorf("%s: %+v; want a connect error that is not ambiguous", upstream, up)
@@ -123,7 +123,7 @@ func TestARequestNeverSentIsNotAmbiguous(t *testing.T) {
 
 func TestCallsThatCannotBeMadeCostNoRequest(t *testing.T) {
 	upstream := serving(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
-	good := callOf(t, testApp(upstream, nil), oauth2.AccessToken, "")
+	good := callOf(t, testApp(upstream, nil), "")
 	for name, test := range map[string]struct {
 		change func(call *coordinator.Call)
 		class  coordinator.Class

@@ -110,7 +110,7 @@ func TestANewRefreshTokenIsKeptThoughTheRestIsUseless(t *testing.T) {
 		app := testApp(answering(t, 200, body), options{"grant": "refresh_token"})
 		app.Tokens[oauth2.IDToken] = coordinator.TokenSettings{}
 		yield, err := fetch(t, app, testRefresh)
-		upstreamError(t, err)
+		_ = upstreamError(t, err)
 		if yield.Refresh.Reveal() != freshNext || yield.Values != nil {
 			t.Errorf("%s: %+v", body, yield)
 		}

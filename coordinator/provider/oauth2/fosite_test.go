@@ -46,7 +46,8 @@ func newFosite(t *testing.T) fositeServer {
 	store.Users["alice"] = storage.MemoryUserRelation{Username: "alice", Password: "p"}
 	s := fositeServer{t: t, provider: compose.Compose(config, store, compose.NewOAuth2HMACStrategy(config),
 		compose.OAuth2ClientCredentialsGrantFactory, compose.OAuth2RefreshTokenGrantFactory,
-		compose.OAuth2ResourceOwnerPasswordCredentialsFactory, compose.OAuth2TokenIntrospectionFactory)}
+		compose.OAuth2ResourceOwnerPasswordCredentialsFactory, //nolint:staticcheck // SA1019: the shortest way to a first refresh token
+		compose.OAuth2TokenIntrospectionFactory)}
 	server := httptest.NewServer(http.HandlerFunc(s.token))
 	t.Cleanup(server.Close)
 	s.url = server.URL

@@ -45,22 +45,22 @@ func granted(app coordinator.App) coordinator.App {
 	return app
 }
 
-// callOf is a call for one of the app's groups.
-func callOf(t *testing.T, app coordinator.App, group, refresh string) coordinator.Call {
+// callOf is a call for the access token.
+func callOf(t *testing.T, app coordinator.App, refresh string) coordinator.Call {
 	t.Helper()
 	for _, g := range oauth2.New(oauth2.Config{}).Groups(app) {
-		if g.Name == group {
+		if g.Name == oauth2.AccessToken {
 			return coordinator.Call{App: app, Group: g, Refresh: coordinator.NewSecret(refresh)}
 		}
 	}
-	t.Fatalf("no group %q", group)
+	t.Fatal("no group of the access token")
 	return coordinator.Call{}
 }
 
 // fetch makes a call of the access token's group over sockets.
 func fetch(t *testing.T, app coordinator.App, refresh string) (coordinator.Yield, error) {
 	t.Helper()
-	return oauth2.New(oauth2.Config{}).Fetch(t.Context(), callOf(t, app, oauth2.AccessToken, refresh))
+	return oauth2.New(oauth2.Config{}).Fetch(t.Context(), callOf(t, app, refresh))
 }
 
 // upstreamError returns err as what every error must be.

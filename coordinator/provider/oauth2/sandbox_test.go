@@ -37,7 +37,7 @@ func newSandbox(t *testing.T, client sandbox.OAuthClient) (sb *sandbox.Sandbox, 
 func in(t *testing.T, sb *sandbox.Sandbox, o options, refresh string) (coordinator.Yield, error) {
 	t.Helper()
 	p := oauth2.New(oauth2.Config{Transport: sb.Client().Transport})
-	return p.Fetch(t.Context(), callOf(t, testApp(endpoint, o), oauth2.AccessToken, refresh))
+	return p.Fetch(t.Context(), callOf(t, testApp(endpoint, o), refresh))
 }
 
 func TestTheSandboxGrantsEveryWay(t *testing.T) {
@@ -69,8 +69,11 @@ func TestTheSandboxGrantsEveryWay(t *testing.T) {
 // TestRefreshTokensFollowTheirClass refreshes three times in a row.
 func TestRefreshTokensFollowTheirClass(t *testing.T) {
 	for _, client := range []sandbox.OAuthClient{
-		{Rotation: sandbox.RotateNone}, {Rotation: sandbox.RotateNone, RepeatRefresh: true},
-		{Rotation: sandbox.RotateOldStays}, {Rotation: sandbox.RotateGrace}, {Rotation: sandbox.RotateStrict},
+		{Rotation: sandbox.RotateNone},
+		{Rotation: sandbox.RotateNone, RepeatRefresh: true},
+		{Rotation: sandbox.RotateOldStays},
+		{Rotation: sandbox.RotateGrace},
+		{Rotation: sandbox.RotateStrict},
 	} {
 		sb, held := newSandbox(t, client)
 		for range 3 {
@@ -144,7 +147,7 @@ func TestEveryFaultOfTheSandboxCostsOneRequest(t *testing.T) {
 				count := &counter{RoundTripper: outbound.NewTransport()}
 				p := oauth2.New(oauth2.Config{Transport: count})
 				app := testApp(server.URL+"/oauth/token", options{"grant": "refresh_token"})
-				if _, err := p.Fetch(t.Context(), callOf(t, testApp(server.URL+"/oauth/token", nil), oauth2.AccessToken, "")); err != nil {
+				if _, err := p.Fetch(t.Context(), callOf(t, testApp(server.URL+"/oauth/token", nil), "")); err != nil {
 					t.Fatal(err) // the connection is now one that was used before
 				}
 				test.fault.When = when
@@ -157,7 +160,7 @@ func TestEveryFaultOfTheSandboxCostsOneRequest(t *testing.T) {
 					ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
 					defer cancel()
 				}
-				_, err := p.Fetch(ctx, callOf(t, app, oauth2.AccessToken, held))
+				_, err := p.Fetch(ctx, callOf(t, app, held))
 				if up := upstreamError(t, err); up.Class != retry || up.Code != test.code || !up.Ambiguous {
 					t.Errorf("%+v, want an ambiguous %s", up, test.code)
 				}
@@ -183,7 +186,7 @@ func TestTheCallEndsWithItsDeadline(t *testing.T) {
 		defer cancel()
 		p := oauth2.New(oauth2.Config{Transport: sb.Client().Transport})
 		began := time.Now()
-		_, err := p.Fetch(ctx, callOf(t, testApp(endpoint, options{"grant": "refresh_token"}), oauth2.AccessToken, held))
+		_, err := p.Fetch(ctx, callOf(t, testApp(endpoint, options{"grant": "refresh_token"}), held))
 		if up := upstreamError(t, err); up.Code != outbound.CodeTimeout || !up.Ambiguous || time.Since(began) != 10*time.Second {
 			t.Errorf("%+v after %v", up, time.Since(began))
 		}

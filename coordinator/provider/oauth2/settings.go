@@ -20,7 +20,7 @@ const (
 	optionLifetime   = "lifetime"
 
 	credentialID      = "client_id"
-	credentialSecret  = "client_secret" //nolint:gosec // G101: a field's name
+	credentialSecret  = "client_secret"
 	credentialRefresh = coordinator.CredentialRefresh
 
 	grantClientCredentials = "client_credentials"
