@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/oauth2"
 	"freshet/coordinator/provider/sandbox"
 	"freshet/coordinator/provider/wechat"
 	"freshet/store/memory"
@@ -98,7 +99,10 @@ func (c *cluster) join(name string, change ...func(*coordinator.Config)) *member
 func (c *cluster) joinWith(name string, spool *memory.Spool, change ...func(*coordinator.Config)) *member {
 	c.Helper()
 	m := &member{store: c.memory.Store(), spool: spool, done: make(chan struct{})}
-	providers := map[string]coordinator.Provider{"wechat": wechat.New(wechat.Config{Transport: c.sandbox.Client().Transport})}
+	platform := c.sandbox.Client().Transport
+	providers := map[string]coordinator.Provider{
+		"oauth2": oauth2.New(oauth2.Config{Transport: platform}), "wechat": wechat.New(wechat.Config{Transport: platform}),
+	}
 	maps.Copy(providers, c.more)
 	config := coordinator.Config{
 		Name: name, Store: m.store, Tracer: c.tracer, Seed: c.seed, Heartbeat: c.memory.SessionTTL() / 5,
