@@ -89,6 +89,18 @@ func TestTheLedgerFindsWhatMustNotBeWritten(t *testing.T) {
 	}
 }
 
+func TestAnAttemptEndsWithItsIntentOrATakeover(t *testing.T) {
+	l := history(put(intent("a")), put(intent("b")), gone(intent("b")))
+	for _, id := range []string{"a", "b"} {
+		if a, ok := l.Attempt(id); !ok || a.Ended.IsZero() {
+			t.Errorf("attempt %s: %+v, %t", id, a, ok)
+		}
+	}
+	if open := l.Open(); len(open) != 0 {
+		t.Errorf("still open: %+v", open)
+	}
+}
+
 func TestAHoleInTheHistoryIsCountedAndForgiven(t *testing.T) {
 	l := history(put(version(1, "x"), intent("a")))
 	source := l.Source()

@@ -128,14 +128,14 @@ func (r *Reader) dead(process string, read Read) {
 	next, replaced := r.reads.ledger.Following(r.name, read.Version)
 	issued := r.reads.ledger.issued(r.name, read.Version)
 	switch {
+	case !replaced && r.reads.windows.Covers(Dying, r.app, issued, read.Answered):
+		r.reads.dead[string(Dying)]++
 	case r.reads.windows.Covers(Apart, r.node, read.Sent.Add(-lagLimit), read.Answered):
 		r.reads.dead[string(Apart)]++
 	case r.reads.windows.Covers(Down, r.node, read.Sent.Add(-lagLimit), read.Answered):
 		r.reads.dead[string(Down)]++
 	case replaced && read.Sent.Sub(next.Heard) < lagLimit:
 		r.reads.dead["replaced a moment ago"]++
-	case !replaced && r.reads.windows.Covers(Dying, r.app, issued, read.Answered):
-		r.reads.dead[string(Dying)]++
 	default:
 		r.reads.complain("%s served version %d of %s, which the platform refuses, and nothing explains it (replaced: %t)",
 			process, read.Version, r.name, replaced)

@@ -38,7 +38,9 @@ func clusterFaults() []fault {
 		{"compaction behind a watch", (*walk).compactBehindWatch},
 	}
 	for _, way := range wayFaults() {
-		faults = append(faults, fault{"refresher " + way.kind, way.ofRefresher}, fault{"follower " + way.kind, way.ofFollower})
+		faults = append(faults,
+			fault{"refresher " + way.kind, func(w *walk, t *testing.T, rng *rand.Rand, kind string) { w.disturbRefresher(t, rng, kind, way) }},
+			fault{"follower " + way.kind, func(w *walk, t *testing.T, rng *rand.Rand, kind string) { w.disturbFollower(t, rng, kind, way) }})
 	}
 	return faults
 }
@@ -135,7 +137,7 @@ func (w *walk) pauseRefresher(t *testing.T, rng *rand.Rand, kind string) {
 	leader.signal(syscall.SIGSTOP)
 	stopped := time.Now()
 	w.replaced(t, kind, epoch, stopped, w.ttl+handOver)
-	pause(t.Context(), moment(rng, 0, time.Second))
+	pause(t.Context(), moment(rng, 0, 4*time.Second)) // beyond the takeover of what it had open
 	leader.signal(syscall.SIGCONT)
 	lift(walkTimeout + time.Second)
 	w.agree(t, kind)
@@ -195,8 +197,9 @@ func delayBoth(p *faulttest.Proxy) {
 	p.Delay(faulttest.ToServer, 50*time.Millisecond)
 }
 
-// ofRefresher disturbs the refresher for a moment, or until it is replaced.
-func (f wayFault) ofRefresher(w *walk, t *testing.T, rng *rand.Rand, kind string) {
+// disturbRefresher disturbs its ways for a moment, or until it is replaced.
+func (w *walk) disturbRefresher(t *testing.T, rng *rand.Rand, kind string, f wayFault) {
+	t.Helper()
 	leader, _, epoch := w.refresherNow(t)
 	brief := f.harmless || rng.IntN(3) == 0
 	lift := w.during(kind, w.apart(leader), w.all(faulttest.Dying), w.all(faulttest.Doubled))
@@ -212,7 +215,8 @@ func (f wayFault) ofRefresher(w *walk, t *testing.T, rng *rand.Rand, kind string
 	w.agree(t, kind)
 }
 
-func (f wayFault) ofFollower(w *walk, t *testing.T, rng *rand.Rand, kind string) {
+func (w *walk) disturbFollower(t *testing.T, rng *rand.Rand, kind string, f wayFault) {
+	t.Helper()
 	_, others, _ := w.refresherNow(t)
 	n := pick(rng, others)
 	lift := w.during(kind, w.apart(n))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 
 	"freshet/coordinator"
 	"freshet/coordinator/provider/sandbox"
@@ -41,7 +42,7 @@ func (w *walk) electedAfter(epoch coordinator.Epoch) (faulttest.Election, error)
 }
 
 func slowOnce(a walkApp) sandbox.Fault {
-	return sandbox.Fault{App: a.appid, Kind: a.kind, Do: sandbox.Delay, Delay: walkTimeout * 3 / 4, When: sandbox.After, Count: 1}
+	return sandbox.Fault{App: a.appid, Kind: a.kind, Do: sandbox.Delay, Delay: 3 * walkTimeout, When: sandbox.After, Count: 1}
 }
 
 // occupied puts a node's new process in the place of the former one, whose reads
@@ -153,7 +154,7 @@ func (w *walk) compactBehindWatch(t *testing.T, rng *rand.Rand, kind string) {
 func (w *walk) compact(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, clientLimit)
 	defer cancel()
-	c, err := clientv3.New(clientv3.Config{Endpoints: w.etcd.endpoints()})
+	c, err := clientv3.New(clientv3.Config{Endpoints: w.etcd.endpoints(), Logger: zap.NewNop()})
 	if err != nil {
 		return
 	}

@@ -44,7 +44,7 @@ func (c *canarySearch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			c.spans += len(scope.GetSpans())
 		}
 	}
-	if at := bytes.Index(plain, []byte(canary)); at >= 0 {
+	if bytes.Contains(plain, []byte(canary)) {
 		c.wrong = append(c.wrong, "a span shows a secret")
 	}
 }

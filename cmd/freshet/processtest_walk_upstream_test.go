@@ -24,7 +24,7 @@ type upstreamFault struct {
 func upstreamFaults(rng *rand.Rand) []upstreamFault {
 	unseen := []faulttest.Excuse{faulttest.Dying}
 	twice := []faulttest.Excuse{faulttest.Dying, faulttest.Doubled}
-	short, late := moment(rng, 100*time.Millisecond, walkTimeout/2), walkTimeout+moment(rng, 200*time.Millisecond, time.Second)
+	short, late := moment(rng, 100*time.Millisecond, walkTimeout/2), walkTimeout+moment(rng, 200*time.Millisecond, 3*time.Second)
 	while := moment(rng, time.Second, 2*time.Second)
 	hang := moment(rng, walkTimeout/2, walkTimeout+time.Second)
 	faults := []upstreamFault{
