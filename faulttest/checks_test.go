@@ -309,3 +309,42 @@ func TestBrokenBoundsAreFound(t *testing.T) {
 		t.Errorf("%s faults", got)
 	}
 }
+
+func grant(generation int64, value string) coordinator.Grant {
+	return coordinator.Grant{App: "shop", Generation: generation, Current: coordinator.NewSecret(value)}
+}
+
+func TestALostRefreshTokenIsFound(t *testing.T) {
+	saved := coordinator.Salvage{App: "shop", Attempt: "a", Refresh: coordinator.NewSecret("saved")}
+	l := history(put(grant(1, "first")), put(grant(2, "second")), put(saved))
+	for value, held := range map[string]bool{"first": false, "second": true, "saved": true} {
+		if got := l.Holds("shop", value); got != held {
+			t.Errorf("the %s refresh token is held: %t", value, got)
+		}
+	}
+	windows, grants := NewWindows(), &Grants{}
+	began := time.Now()
+	windows.Open(Losing, "other")
+	grants.Lost(windows, "shop", began)
+	found(t, grants.Wrong(), "is lost")
+	grants = &Grants{}
+	windows.Open(Losing, "shop")(0)
+	grants.Lost(windows, "shop", began)
+	found(t, grants.Wrong(), "")
+	grants.Lost(windows, "shop", time.Now().Add(time.Millisecond))
+	found(t, grants.Wrong(), "is lost")
+}
+
+func TestTheLedgerFollowsGrants(t *testing.T) {
+	for name, test := range map[string]struct {
+		next coordinator.Grant
+		want string
+	}{
+		"the next one": {grant(2, "y"), ""},
+		"the same one": {grant(1, "x"), ""},
+		"one left out": {grant(3, "y"), "follows generation 1"},
+		"two of one":   {grant(1, "y"), "has a second value"},
+	} {
+		t.Run(name, func(t *testing.T) { found(t, history(put(grant(1, "x")), put(test.next)).Wrong(), test.want) })
+	}
+}

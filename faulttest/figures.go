@@ -99,7 +99,7 @@ func (f *Figures) Line(r *Reads) string {
 }
 
 // Table is the figures as Markdown.
-func (f *Figures) Table(l *Ledger, r *Reads, c *Calls) string {
+func (f *Figures) Table(l *Ledger, r *Reads, c *Calls, g *Grants) string {
 	var b strings.Builder
 	b.WriteString("| fault | times | gaps | longest gap | bound | longest way back |\n|---|---|---|---|---|---|\n")
 	f.mu.Lock()
@@ -136,6 +136,11 @@ func (f *Figures) Table(l *Ledger, r *Reads, c *Calls) string {
 	row("calls beside one that hung past its deadline", c.late)
 	row("duplicate fetches in declared windows W1 and W2", c.doubled)
 	c.mu.Unlock()
+	g.mu.Lock()
+	row("refresh tokens lost with an answer (W3, W5)", g.lost)
+	row("refresh tokens lost otherwise", len(g.wrong))
+	row("new consents given", g.consented)
+	g.mu.Unlock()
 	row("attempts", l.Attempts())
 	row("leaderships", l.Elections())
 	row("results saved after leadership was lost", l.Salvaged())

@@ -23,6 +23,8 @@ type Ledger struct {
 	open      map[string]*Attempt                      // :: app/group → the one whose intent is there
 	values    map[coordinator.Name][]Value             // in order of publication
 	budgets   map[string]map[string]coordinator.Budget // :: app → window → as last written
+	grants    map[string]coordinator.Grant             // :: app → as last written
+	salvage   map[string]coordinator.Salvage           // :: attempt → its result, while it is there
 	salvaged  int
 	wrong     []string
 }
@@ -63,6 +65,7 @@ func NewLedger() *Ledger {
 	return &Ledger{
 		open: map[string]*Attempt{}, values: map[coordinator.Name][]Value{},
 		budgets: map[string]map[string]coordinator.Budget{},
+		grants:  map[string]coordinator.Grant{}, salvage: map[string]coordinator.Salvage{},
 	}
 }
 
@@ -160,6 +163,14 @@ func (l *Ledger) event(b coordinator.Batch, e coordinator.Event) {
 		if !e.Deleted {
 			l.value(b.Revision, record)
 		}
+	case coordinator.Grant:
+		if !e.Deleted {
+			l.grant(b.Revision, record)
+		}
+	case coordinator.Salvage:
+		if l.salvage[record.Attempt] = record; e.Deleted {
+			delete(l.salvage, record.Attempt)
+		}
 	case coordinator.Budget:
 		if !e.Deleted && b.Snapshot {
 			l.budgetsOf(record.App)[record.Window] = record
@@ -203,6 +214,19 @@ func (l *Ledger) value(revision int64, t coordinator.Token) {
 		l.complain("revision %d: version %d of %s has a second value", revision, t.Version, t.Name)
 	default:
 		last.Expires = t.Expires
+	}
+}
+
+// grant writes a refresh token down. Its generations follow one another, one value each.
+func (l *Ledger) grant(revision int64, g coordinator.Grant) {
+	before, known := l.grants[g.App]
+	l.grants[g.App] = g
+	switch {
+	case !known || l.holes > 0 || g.Incarnation != before.Incarnation || g.Generation == before.Generation+1:
+	case g.Generation != before.Generation:
+		l.complain("revision %d: generation %d of the grant of %s follows generation %d", revision, g.Generation, g.App, before.Generation)
+	case !g.Current.Equal(before.Current):
+		l.complain("revision %d: generation %d of the grant of %s has a second value", revision, g.Generation, g.App)
 	}
 }
 

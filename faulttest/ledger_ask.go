@@ -113,6 +113,22 @@ func (l *Ledger) issued(name coordinator.Name, version int64) time.Time {
 	return value.Issued
 }
 
+// Holds reports whether etcd holds a refresh token of an app: as its grant, or in a
+// result that was saved.
+func (l *Ledger) Holds(app, refresh string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.grants[app].Current.Reveal() == refresh {
+		return true
+	}
+	for _, s := range l.salvage {
+		if s.App == app && s.Refresh.Reveal() == refresh {
+			return true
+		}
+	}
+	return false
+}
+
 // BusySince reports whether an attempt of a node was open at an instant or was
 // opened after it.
 func (l *Ledger) BusySince(node string, at time.Time) bool {

@@ -33,6 +33,7 @@ func TestARandomWalkOverFaultsBreaksNoPromise(t *testing.T) {
 	defer unload()
 	working := w.load(loading, t, lane(1), length)
 	working.Go(func() { w.upstream(ctx, lane(2)) })
+	working.Go(func() { w.human(loading, t) })
 	w.goOn(ctx, t, lane(3))
 	cancel()
 
@@ -41,20 +42,21 @@ func TestARandomWalkOverFaultsBreaksNoPromise(t *testing.T) {
 	unload()
 	working.Wait()
 	w.finish(t)
-	t.Logf("seed %d, %s\n\n%s", seed, length, w.figures.Table(w.ledger, w.reads, w.calls))
+	t.Logf("seed %d, %s\n\n%s", seed, length, w.figures.Table(w.ledger, w.reads, w.calls, w.grants))
 }
 
 // finish judges what can only be judged at the end.
 func (w *walk) finish(t *testing.T) {
 	t.Helper()
 	w.caughtUp(t)
+	w.recoverable(t)
 	for _, p := range w.posts {
 		w.reads.Ended(p.living.Load().label)
 	}
 	for _, a := range w.apps {
 		w.calls.Charged(w.ledger, a.name.App)
 		asked := w.calls.Begun(a.name.App)
-		if counted := w.box.Oracle().Apps[a.appid].Calls[a.kind].Calls; counted != asked {
+		if counted := w.box.Oracle().Apps[a.id].Calls[a.kind].Calls; counted != asked {
 			t.Errorf("the platform counted %d calls of %s, and we %d", counted, a.name.App, asked)
 		}
 	}

@@ -31,15 +31,16 @@ const (
 // rig is a whole cluster of processes: etcd and nodes. The platform is in this
 // process, behind a real socket, so that its oracle can be asked at any instant.
 type rig struct {
-	etcd  *etcds
-	ttl   time.Duration // of sessions
-	box   *sandbox.Sandbox
-	boxAt string // URL
-	nodes []*node
-	env   []string                        // of every node
-	extra string                          // lines of every node's configuration
-	paths paths                           // of the nodes to etcd; nil: nothing is between
-	wrap  func(http.Handler) http.Handler // of the platform; nil: nothing is between
+	etcd    *etcds
+	ttl     time.Duration // of sessions
+	box     *sandbox.Sandbox
+	boxAt   string // URL
+	nodes   []*node
+	env     []string                        // of every node
+	extra   string                          // lines of every node's configuration
+	spooled bool                            // nodes have a spool for rotated refresh tokens
+	paths   paths                           // of the nodes to etcd; nil: nothing is between
+	wrap    func(http.Handler) http.Handler // of the platform; nil: nothing is between
 }
 
 // node is one freshet process.

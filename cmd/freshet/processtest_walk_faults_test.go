@@ -75,7 +75,7 @@ func (w *walk) allowance(since time.Time) time.Duration { return patience + w.st
 // has to wait for the call's end as well.
 func (w *walk) killRefresher(t *testing.T, _ *rand.Rand, kind string) {
 	leader, _, epoch := w.refresherNow(t)
-	lift := w.during(kind, w.down(leader), w.all(faulttest.Dying))
+	lift := w.during(kind, w.down(leader), w.all(faulttest.Dying), w.all(faulttest.Losing))
 	leader.kill()
 	killed := time.Now()
 	open := w.ledger.Open()
@@ -133,7 +133,7 @@ func (w *walk) stopRefresher(t *testing.T, _ *rand.Rand, kind string) {
 // What it had in hand may still be written (W1).
 func (w *walk) pauseRefresher(t *testing.T, rng *rand.Rand, kind string) {
 	leader, _, epoch := w.refresherNow(t)
-	lift := w.during(kind, w.down(leader), w.all(faulttest.Dying), w.all(faulttest.Doubled))
+	lift := w.during(kind, w.down(leader), w.all(faulttest.Dying), w.all(faulttest.Doubled), w.all(faulttest.Losing))
 	leader.signal(syscall.SIGSTOP)
 	stopped := time.Now()
 	w.replaced(t, kind, epoch, stopped, w.ttl+handOver)

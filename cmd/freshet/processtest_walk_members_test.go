@@ -42,7 +42,7 @@ func (w *walk) electedAfter(epoch coordinator.Epoch) (faulttest.Election, error)
 }
 
 func slowOnce(a walkApp) sandbox.Fault {
-	return sandbox.Fault{App: a.appid, Kind: a.kind, Do: sandbox.Delay, Delay: 3 * walkTimeout, When: sandbox.After, Count: 1}
+	return sandbox.Fault{App: a.id, Kind: a.kind, Do: sandbox.Delay, Delay: 3 * walkTimeout, When: sandbox.After, Count: 1}
 }
 
 // occupied puts a node's new process in the place of the former one, whose reads

@@ -24,49 +24,69 @@ import (
 // walkApp is an app whose tokens are read, refreshed and attacked.
 type walkApp struct {
 	name    coordinator.Name
-	appid   string
-	kind    sandbox.Kind // of the calls that fetch
-	line    sandbox.Line
-	account sandbox.App
+	id      string               // appid or client_id
+	kind    sandbox.Kind         // of the calls that fetch
+	plain   bool                 // another system's mint replaces the value
+	account sandbox.App          // of WeChat; zero for an OAuth app
+	oauth   *sandbox.OAuthClient // nil for a WeChat app
 	app     client.App
 }
 
 // walkTimeout is the call timeout of every app of the walk.
 const walkTimeout = 2 * time.Second
 
-// walkApps are the apps of a walk that lasts so long. Every kind of upstream has
-// one; tokens live the longer the longer the walk is, as a platform's day allows
-// only so many calls.
+// walkApps are the apps of a walk that lasts so long, one of every kind of
+// upstream. Tokens live the longer the longer the walk is, as a platform's day
+// allows only so many calls.
 func (r *rig) walkApps(length time.Duration) []walkApp {
 	life := max(40*time.Second, length/120)
-	plain := func(name, appid string) walkApp {
-		account := sandbox.App{AppID: appid, Lifetime: life, Overlap: life / 4, Quotas: sandbox.Quotas{Plain: 1 << 20}}
-		return r.walkApp(name, sandbox.KindToken, sandbox.LinePlain, account)
+	plain := sandbox.App{Lifetime: life, Overlap: life / 4, Quotas: sandbox.Quotas{Plain: 1 << 20}}
+	stable := sandbox.App{Lifetime: life, Overlap: life / 2, ForceInterval: time.Second, Quotas: sandbox.Quotas{Forced: 1 << 20}}
+	apps := []walkApp{r.wechat("plain-a", plain), r.wechat("plain-b", plain), r.wechat("stable", stable)}
+	for _, class := range r.rotations() {
+		apps = append(apps, r.oauth(class, life))
 	}
-	stable := r.walkApp("stable", sandbox.KindStableToken, sandbox.LineStable, sandbox.App{
-		AppID: "wx00000000000000c1", Lifetime: life, Overlap: life / 2, ForceInterval: time.Second, Quotas: sandbox.Quotas{Forced: 1 << 20},
-	})
-	stable.app.Options = map[string]string{"mode": "stable"}
-	return []walkApp{plain("plain-a", "wx00000000000000a1"), plain("plain-b", "wx00000000000000b1"), stable}
+	return apps
 }
 
-func (r *rig) walkApp(name string, kind sandbox.Kind, line sandbox.Line, account sandbox.App) walkApp {
-	app := r.shop(account.AppID)
-	app.Refresh.Window = client.Window{Share: 0.6}
-	app.Refresh.Timeout = client.Duration(walkTimeout)
-	return walkApp{
-		name: coordinator.Name{App: name, Token: "access_token"}, appid: account.AppID,
-		kind: kind, line: line, account: account, app: app,
+// wechat is an app of WeChat's plain line, or of the stable one if it is named so.
+func (r *rig) wechat(name string, account sandbox.App) walkApp {
+	account.AppID = "wx-" + name
+	a := walkApp{id: account.AppID, kind: sandbox.KindToken, plain: true, account: account, app: r.shop(account.AppID)}
+	if name == "stable" {
+		a.kind, a.plain = sandbox.KindStableToken, false
+		a.app.Options = map[string]string{"mode": "stable"}
 	}
+	return a.named(name)
+}
+
+// named sets what all apps of a walk have in common.
+func (a walkApp) named(name string) walkApp {
+	a.name = coordinator.Name{App: name, Token: "access_token"}
+	a.app.Refresh.Window = client.Window{Share: 0.6}
+	a.app.Refresh.Timeout = client.Duration(walkTimeout)
+	return a
+}
+
+// enroll makes the platform know the app's account, and the cluster the app.
+func (w *walk) enroll(t *testing.T, a walkApp) {
+	t.Helper()
+	w.byID[a.id] = a.name.App
+	if a.oauth != nil {
+		w.enrollOAuth(t, &a)
+	} else {
+		w.register(t, a.account)
+	}
+	w.apply(t, a.name.App, a.app)
 }
 
 // walk is a cluster under load and under faults, and all that judges it.
 type walk struct {
 	*rig
-	apps    []walkApp
-	byAppID map[string]string // :: appid → app
-	share   float64           // of the upstream's faults that are made to meet a call
-	posts   []*post           // in the order of rig.nodes
+	apps  []walkApp
+	byID  map[string]string // :: appid or client_id → app
+	share float64           // of the upstream's faults that are made to meet a call
+	posts []*post           // in the order of rig.nodes
 
 	windows *faulttest.Windows
 	ledger  *faulttest.Ledger
@@ -74,6 +94,7 @@ type walk struct {
 	calls   *faulttest.Calls
 	figures *faulttest.Figures
 	stalls  *faulttest.Stalls
+	grants  *faulttest.Grants
 	spans   *canarySearch
 
 	mu     sync.Mutex
@@ -99,7 +120,7 @@ func startWalk(t *testing.T, length time.Duration) *walk {
 	t.Helper()
 	w := &walk{
 		windows: faulttest.NewWindows(), calls: faulttest.NewCalls(), figures: faulttest.NewFigures(),
-		stalls: &faulttest.Stalls{}, spans: startCanarySearch(t), byAppID: map[string]string{},
+		stalls: &faulttest.Stalls{}, grants: &faulttest.Grants{}, spans: startCanarySearch(t), byID: map[string]string{},
 		share: min(1, float64(time.Hour)/float64(length)),
 	}
 	w.rig = startRig(t, 2*time.Second, 3, disturbed, func(r *rig) {
@@ -116,9 +137,7 @@ func startWalk(t *testing.T, length time.Duration) *walk {
 	}
 	w.apps = w.walkApps(length)
 	for _, a := range w.apps {
-		w.byAppID[a.appid] = a.name.App
-		w.register(t, a.account)
-		w.apply(t, a.name.App, a.app)
+		w.enroll(t, a)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var measuring sync.WaitGroup
@@ -139,8 +158,11 @@ func (p *post) occupy(n *node) {
 // other requests. The body can be read again.
 func (w *walk) appOf(r *http.Request) string {
 	switch r.URL.Path {
+	case "/oauth/token":
+		id, _, _ := r.BasicAuth()
+		return w.byID[id]
 	case "/cgi-bin/token":
-		return w.byAppID[r.URL.Query().Get("appid")]
+		return w.byID[r.URL.Query().Get("appid")]
 	case "/cgi-bin/stable_token":
 		body, _ := io.ReadAll(r.Body) // what broke off is the platform's to refuse
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -148,7 +170,7 @@ func (w *walk) appOf(r *http.Request) string {
 			AppID string `json:"appid"`
 		}
 		_ = json.Unmarshal(body, &asked)
-		return w.byAppID[asked.AppID]
+		return w.byID[asked.AppID]
 	}
 	return ""
 }
@@ -209,7 +231,7 @@ func (w *walk) tell(t *testing.T) {
 	t.Helper()
 	w.calls.Judge(w.ledger, w.windows)
 	var wrong []string
-	for _, found := range [][]string{w.ledger.Wrong(), w.reads.Wrong(), w.calls.Wrong(), w.figures.Wrong(), w.spans.Wrong()} {
+	for _, found := range [][]string{w.ledger.Wrong(), w.reads.Wrong(), w.calls.Wrong(), w.figures.Wrong(), w.grants.Wrong(), w.spans.Wrong()} {
 		wrong = append(wrong, found...)
 	}
 	if len(wrong) == w.told {

@@ -9,6 +9,7 @@ import (
 
 	"freshet/coordinator/provider/sandbox"
 	"freshet/faulttest"
+	"freshet/httpapi/client"
 )
 
 // upstreamFault is one thing that a platform does to an app, for a while.
@@ -22,8 +23,8 @@ type upstreamFault struct {
 // upstreamFaults are what platforms do. Where one has acted and its answer is lost,
 // the value that was published dies without our knowing.
 func upstreamFaults(rng *rand.Rand) []upstreamFault {
-	unseen := []faulttest.Excuse{faulttest.Dying}
-	twice := []faulttest.Excuse{faulttest.Dying, faulttest.Doubled}
+	unseen := []faulttest.Excuse{faulttest.Dying, faulttest.Losing}
+	twice := append([]faulttest.Excuse{faulttest.Doubled}, unseen...)
 	short, late := moment(rng, 100*time.Millisecond, walkTimeout/2), walkTimeout+moment(rng, 200*time.Millisecond, 3*time.Second)
 	while := moment(rng, time.Second, 2*time.Second)
 	hang := moment(rng, walkTimeout/2, walkTimeout+time.Second)
@@ -64,7 +65,7 @@ func (w *walk) upstream(ctx context.Context, rng *rand.Rand) {
 // strike orders one fault and makes the app meet it.
 func (w *walk) strike(ctx context.Context, rng *rand.Rand, a walkApp) {
 	one := pick(rng, upstreamFaults(rng))
-	one.fault.App, one.fault.Kind = a.appid, a.kind
+	one.fault.App, one.fault.Kind = a.id, a.kind
 	var declares []declared
 	for _, excuse := range one.excuses {
 		declares = append(declares, declared{excuse, []string{a.name.App}})
@@ -77,21 +78,23 @@ func (w *walk) strike(ctx context.Context, rng *rand.Rand, a walkApp) {
 		w.ask(ctx, pick(rng, w.posts), a)
 	}
 	pause(ctx, one.hold)
-	w.box.ClearFaults(a.appid)
+	w.box.ClearFaults(a.id)
 	lift(walkTimeout + 2*time.Second) // a call that was struck may still be under way
 }
 
 // killAtPlatform ends the app's value before its time, or lets another system mint
 // one, and reports it.
 func (w *walk) killAtPlatform(ctx context.Context, rng *rand.Rand, a walkApp) {
+	ctx, cancel := context.WithTimeout(ctx, clientLimit)
+	defer cancel()
 	dying := declared{faulttest.Dying, []string{a.name.App}}
-	if a.line == sandbox.LinePlain && rng.IntN(2) == 0 {
+	if a.plain && rng.IntN(2) == 0 {
 		lift := w.during("another system mints", dying)
-		_, _ = w.box.Mint(a.appid) // the account is there
+		_, _ = w.box.Mint(a.id) // the account is there
 		lift(0)
-	} else if value, ok := w.box.Current(a.appid, a.line); ok {
+	} else if held, err := pick(rng, w.posts).living.Load().Token(ctx, a.name.String(), client.TokenOptions{}); err == nil {
 		lift := w.during("platform kills the value", dying)
-		w.box.KillToken(value)
+		w.box.KillToken(held.Value)
 		lift(0)
 	}
 	pause(ctx, 500*time.Millisecond)
