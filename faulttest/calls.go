@@ -15,7 +15,7 @@ type Calls struct {
 	open     map[string][]time.Time // :: app → when the calls under way began
 	begun    map[string]int         // :: app → calls so far
 	overlaps []overlap
-	late     int // calls that began after the deadline of one that still hung
+	late     int // calls beside one that the platform still had after its deadline
 	doubled  int // calls in a declared window
 	wrong    []string
 }
@@ -74,7 +74,8 @@ func (c *Calls) UnderWay(app string) int {
 
 // Judge looks at the overlaps that were seen. A second call may begin once the
 // deadline of the first one's attempt has passed, whether or not the platform is
-// still busy with it; before that only in a declared window.
+// still busy with it; before that only
+// if it was begun in a declared window.
 func (c *Calls) Judge(l *Ledger, w *Windows) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,7 +84,7 @@ func (c *Calls) Judge(l *Ledger, w *Windows) {
 		switch {
 		case known && !o.second.Before(first.Deadline()):
 			c.late++
-		case w.Covers(Doubled, o.app, o.first, o.second):
+		case w.Covers(Doubled, o.app, o.second, o.second):
 			c.doubled++
 		default:
 			c.wrong = append(c.wrong, fmt.Sprintf("a call for %s began %s after another one that was under way, %s before that one's deadline",

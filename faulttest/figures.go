@@ -133,8 +133,9 @@ func (f *Figures) Table(l *Ledger, r *Reads, c *Calls, g *Grants) string {
 		calls += n
 	}
 	row("upstream calls", calls)
-	row("calls beside one that hung past its deadline", c.late)
-	row("duplicate fetches in declared windows W1 and W2", c.doubled)
+	row("calls beside one that the platform still had after its deadline (W2)", c.late)
+	row("duplicate fetches by a node that was paused (W1)", c.doubled)
+	row("duplicate fetches otherwise", len(c.wrong))
 	c.mu.Unlock()
 	g.mu.Lock()
 	row("refresh tokens lost with an answer (W3, W5)", g.lost)

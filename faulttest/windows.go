@@ -11,11 +11,11 @@ type Excuse string
 
 // The excuses. Each is about one node or one app.
 const (
-	Down    Excuse = "node does not answer"                       // killed, stopped or starting: its reads may fail
-	Apart   Excuse = "node cannot hear etcd"                      // it may serve what was replaced
-	Dying   Excuse = "platform ends values unseen"                // a published value may be dead at the platform
-	Losing  Excuse = "an answer may be lost"                      // windows W3 and W5
-	Doubled Excuse = "a call may begin or act after its deadline" // windows W1 and W2
+	Down    Excuse = "node does not answer"                // killed, stopped or starting: its reads may fail
+	Apart   Excuse = "node cannot hear etcd"               // it may serve what was replaced
+	Dying   Excuse = "platform ends values unseen"         // a published value may be dead at the platform
+	Losing  Excuse = "an answer may be lost"               // windows W3 and W5
+	Doubled Excuse = "a call may begin after its deadline" // window W1
 )
 
 // Windows declares what a test did to whom and when. It is safe for concurrent use.

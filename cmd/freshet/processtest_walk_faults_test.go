@@ -130,15 +130,17 @@ func (w *walk) stopRefresher(t *testing.T, _ *rand.Rand, kind string) {
 }
 
 // pauseRefresher stops the process until another node refreshes, and lets it go on.
-// What it had in hand may still be written (W1).
+// A call that it was about to write may then be written (W1).
 func (w *walk) pauseRefresher(t *testing.T, rng *rand.Rand, kind string) {
 	leader, _, epoch := w.refresherNow(t)
-	lift := w.during(kind, w.down(leader), w.all(faulttest.Dying), w.all(faulttest.Doubled), w.all(faulttest.Losing))
+	lift := w.during(kind, w.down(leader), w.all(faulttest.Dying), w.all(faulttest.Losing))
 	leader.signal(syscall.SIGSTOP)
 	stopped := time.Now()
 	w.replaced(t, kind, epoch, stopped, w.ttl+handOver)
 	pause(t.Context(), moment(rng, 0, 4*time.Second)) // beyond the takeover of what it had open
+	thawed := w.declare(w.all(faulttest.Doubled))
 	leader.signal(syscall.SIGCONT)
+	thawed(time.Second)
 	lift(walkTimeout + time.Second)
 	w.agree(t, kind)
 }
@@ -202,7 +204,7 @@ func (w *walk) disturbRefresher(t *testing.T, rng *rand.Rand, kind string, f way
 	t.Helper()
 	leader, _, epoch := w.refresherNow(t)
 	brief := f.harmless || rng.IntN(3) == 0
-	lift := w.during(kind, w.apart(leader), w.all(faulttest.Dying), w.all(faulttest.Doubled))
+	lift := w.during(kind, w.apart(leader), w.all(faulttest.Dying))
 	w.paths.each(leader.name, f.do)
 	since := time.Now()
 	if brief {

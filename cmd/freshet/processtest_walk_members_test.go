@@ -62,7 +62,7 @@ func (w *walk) occupied(t *testing.T, former, now *node) {
 
 // member is what is done to etcd: every node and app may suffer.
 func (w *walk) member(kind string) (lift func(time.Duration)) {
-	return w.during(kind, w.allApart(), w.all(faulttest.Dying), w.all(faulttest.Doubled))
+	return w.during(kind, w.allApart(), w.all(faulttest.Dying))
 }
 
 func (w *walk) killMember(t *testing.T, rng *rand.Rand, kind string) {
@@ -140,7 +140,7 @@ func (w *walk) compactWhileListing(t *testing.T, rng *rand.Rand, kind string) {
 func (w *walk) compactBehindWatch(t *testing.T, rng *rand.Rand, kind string) {
 	i := rng.IntN(len(w.nodes))
 	n, other := w.nodes[i], w.posts[(i+1)%len(w.posts)]
-	lift := w.during(kind, w.apart(n), w.all(faulttest.Dying), w.all(faulttest.Doubled))
+	lift := w.during(kind, w.apart(n), w.all(faulttest.Dying))
 	w.paths.each(n.name, (*faulttest.Proxy).Cut)
 	w.ask(t.Context(), other, pick(rng, w.apps))
 	pause(t.Context(), moment(rng, 500*time.Millisecond, 1500*time.Millisecond))

@@ -65,6 +65,7 @@ func (a walkApp) named(name string) walkApp {
 	a.name = coordinator.Name{App: name, Token: "access_token"}
 	a.app.Refresh.Window = client.Window{Share: 0.6}
 	a.app.Refresh.Timeout = client.Duration(walkTimeout)
+	a.app.Refresh.Budget = 1 << 20 // so that calls are counted
 	return a
 }
 
@@ -180,6 +181,10 @@ func (w *walk) appOf(r *http.Request) string {
 func (w *walk) during(kind string, declared ...declared) (lift func(grace time.Duration)) {
 	w.figures.Fault(kind)
 	w.note(kind)
+	return w.declare(declared...)
+}
+
+func (w *walk) declare(declared ...declared) (lift func(grace time.Duration)) {
 	var lifts []func(time.Duration)
 	for _, d := range declared {
 		for _, of := range d.of {
