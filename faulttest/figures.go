@@ -22,6 +22,7 @@ type kindFigures struct {
 	gaps    int
 	longest time.Duration // gap
 	bound   time.Duration // of the longest one
+	lost    time.Duration // by the machine, of the longest one
 	back    time.Duration // longest time to full health after the fault was lifted
 }
 
@@ -61,7 +62,7 @@ func (f *Figures) Gap(kind string, gap, bound, allowance time.Duration) {
 	k := f.of(kind)
 	k.gaps++
 	if gap > k.longest {
-		k.longest, k.bound = gap, bound
+		k.longest, k.bound, k.lost = gap, bound, allowance
 	}
 	if gap > bound+allowance {
 		f.wrong = append(f.wrong, fmt.Sprintf("%s: nobody refreshed for %s; the bound is %s and the machine lost %s", kind, gap, bound, allowance))
@@ -101,18 +102,18 @@ func (f *Figures) Line(r *Reads) string {
 // Table is the figures as Markdown.
 func (f *Figures) Table(l *Ledger, r *Reads, c *Calls, g *Grants) string {
 	var b strings.Builder
-	b.WriteString("| fault | times | gaps | longest gap | bound | longest way back |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| fault | times | gaps | longest gap | bound | allowed for the machine | longest way back |\n|---|---|---|---|---|---|---|\n")
 	f.mu.Lock()
 	for _, name := range slices.Sorted(maps.Keys(f.kinds)) {
 		k := f.kinds[name]
 		if k.faults == 0 && k.gaps == 0 {
 			continue // not a fault
 		}
-		gap, bound := "–", "–"
+		gap, bound, lost := "–", "–", "–"
 		if k.gaps > 0 {
-			gap, bound = seconds(k.longest), seconds(k.bound)
+			gap, bound, lost = seconds(k.longest), seconds(k.bound), seconds(k.lost)
 		}
-		fmt.Fprintf(&b, "| %s | %d | %d | %s | %s | %s |\n", name, k.faults, k.gaps, gap, bound, seconds(k.back))
+		fmt.Fprintf(&b, "| %s | %d | %d | %s | %s | %s | %s |\n", name, k.faults, k.gaps, gap, bound, lost, seconds(k.back))
 	}
 	f.mu.Unlock()
 	b.WriteString("\n| what | figure |\n|---|---|\n")

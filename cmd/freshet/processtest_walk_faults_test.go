@@ -65,7 +65,9 @@ func (w *walk) replaced(t *testing.T, kind string, after coordinator.Epoch, from
 		next, err = w.electedAfter(after)
 		return err
 	})
-	w.figures.Gap(kind, next.At.Sub(from), bound, w.allowance(from))
+	if next.At.After(from) { // or it had just lost its leadership by itself
+		w.figures.Gap(kind, next.At.Sub(from), bound, w.allowance(from))
+	}
 }
 
 // allowance is what a busy machine may add to a bound.
@@ -99,6 +101,9 @@ func (w *walk) takenOver(t *testing.T, kind string, a faulttest.Attempt, from ti
 		a = now
 		return nil
 	})
+	if a.Ended.Before(from) {
+		return
+	}
 	w.figures.Gap(kind, a.Ended.Sub(from), w.ttl+handOver+a.Timeout+takeoverMargin, w.allowance(from))
 }
 

@@ -19,6 +19,8 @@ const (
 	readEvery    = 100 * time.Millisecond
 	requestEvery = 2 * time.Second // over all apps
 	reportEvery  = 5 * time.Second
+	// complainEvery is how often a reader reports a value that the platform refuses.
+	complainEvery = 3 * time.Second
 )
 
 // load lets readers read every token from every node, and clients ask for newer
@@ -46,6 +48,8 @@ type walkReader struct {
 	name   string
 	living *living // that the client is of
 	client *client.Client
+
+	reported time.Time // when it last complained of a dead value
 }
 
 func (r *walkReader) loop(ctx context.Context) {
@@ -74,6 +78,10 @@ func (r *walkReader) read(ctx context.Context) {
 		read := faulttest.Read{Sent: sent, Answered: time.Now(), Version: got.Version, Expires: got.ExpiresAt}
 		read.Alive = r.box.Alive(got.Value)
 		r.judge.Saw(r.living.label, read)
+		if !read.Alive && time.Since(r.reported) > complainEvery {
+			r.reported = time.Now()
+			_, _ = r.client.Report(ctx, r.name, client.ReportBody{Version: got.Version, Code: "40001"})
+		}
 		return
 	}
 	problem, answered := errors.AsType[*client.Problem](err)
