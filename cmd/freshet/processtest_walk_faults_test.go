@@ -108,7 +108,7 @@ func (w *walk) takenOver(t *testing.T, kind string, a faulttest.Attempt, from ti
 }
 
 func (w *walk) killInCall(t *testing.T, rng *rand.Rand, kind string) {
-	w.enterCall(t)
+	w.enterCall(t, rng)
 	w.killRefresher(t, rng, kind)
 }
 
@@ -126,7 +126,7 @@ func (w *walk) stopRefresher(t *testing.T, _ *rand.Rand, kind string) {
 	bound := time.Second
 	if busy {
 		kind += ", in a call"
-		bound += walkTimeout + handOver
+		bound += longTimeout + handOver
 	}
 	w.replaced(t, kind, epoch, told, bound)
 	w.restart(t, leader)
@@ -146,12 +146,12 @@ func (w *walk) pauseRefresher(t *testing.T, rng *rand.Rand, kind string) {
 	thawed := w.declare(w.all(faulttest.Doubled))
 	leader.signal(syscall.SIGCONT)
 	thawed(time.Second)
-	lift(walkTimeout + time.Second)
+	lift(longTimeout + time.Second)
 	w.agree(t, kind)
 }
 
 func (w *walk) pauseInCall(t *testing.T, rng *rand.Rand, kind string) {
-	w.enterCall(t)
+	w.enterCall(t, rng)
 	w.pauseRefresher(t, rng, kind)
 }
 
@@ -218,7 +218,7 @@ func (w *walk) disturbRefresher(t *testing.T, rng *rand.Rand, kind string, f way
 		w.replaced(t, kind, epoch, since, 2*w.ttl+handOver)
 	}
 	w.paths.each(leader.name, (*faulttest.Proxy).Mend)
-	lift(walkTimeout + time.Second)
+	lift(longTimeout + time.Second)
 	w.agree(t, kind)
 }
 
@@ -237,10 +237,10 @@ func (w *walk) disturbFollower(t *testing.T, rng *rand.Rand, kind string, f wayF
 // enterCall lets the platform take its time over a call for the first app, and
 // waits a moment for the call. There may be none: the app may have been asked for
 // a moment ago.
-func (w *walk) enterCall(t *testing.T) {
+func (w *walk) enterCall(t *testing.T, rng *rand.Rand) {
 	t.Helper()
 	a := w.apps[0]
-	w.fault(t, slowOnce(a))
+	w.fault(t, slowOnce(a, moment(rng, time.Second, longTimeout+time.Second)))
 	w.ask(t.Context(), w.posts[0], a)
 	for range 50 {
 		if w.calls.UnderWay(a.name.App) > 0 || !pause(t.Context(), 20*time.Millisecond) {

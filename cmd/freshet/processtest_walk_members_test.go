@@ -41,8 +41,9 @@ func (w *walk) electedAfter(epoch coordinator.Epoch) (faulttest.Election, error)
 	return next, nil
 }
 
-func slowOnce(a walkApp) sandbox.Fault {
-	return sandbox.Fault{App: a.id, Kind: a.kind, Do: sandbox.Delay, Delay: 3 * walkTimeout, When: sandbox.After, Count: 1}
+// slowOnce lets the platform act, and take its time to answer.
+func slowOnce(a walkApp, delay time.Duration) sandbox.Fault {
+	return sandbox.Fault{App: a.id, Kind: a.kind, Do: sandbox.Delay, Delay: delay, When: sandbox.After, Count: 1}
 }
 
 // occupied puts a node's new process in the place of the former one, whose reads
@@ -146,7 +147,7 @@ func (w *walk) compactBehindWatch(t *testing.T, rng *rand.Rand, kind string) {
 	pause(t.Context(), moment(rng, 500*time.Millisecond, 1500*time.Millisecond))
 	w.compact(t.Context())
 	w.paths.each(n.name, (*faulttest.Proxy).Mend)
-	lift(walkTimeout + time.Second)
+	lift(longTimeout + time.Second)
 	w.agree(t, kind)
 }
 

@@ -32,8 +32,12 @@ type walkApp struct {
 	app     client.App
 }
 
-// walkTimeout is the call timeout of every app of the walk.
-const walkTimeout = 2 * time.Second
+const (
+	walkTimeout = 2 * time.Second // of calls
+	// longTimeout is that of the first app: longer than a session, so that a call may
+	// still be under way when another node has been elected.
+	longTimeout = 5 * time.Second
+)
 
 // walkApps are the apps of a walk that lasts so long, one of every kind of
 // upstream. Tokens live the longer the longer the walk is, as a platform's day
@@ -42,7 +46,9 @@ func (r *rig) walkApps(length time.Duration) []walkApp {
 	life := max(40*time.Second, length/120)
 	plain := sandbox.App{Lifetime: life, Overlap: life / 4, Quotas: sandbox.Quotas{Plain: 1 << 20}}
 	stable := sandbox.App{Lifetime: life, Overlap: life / 2, ForceInterval: time.Second, Quotas: sandbox.Quotas{Forced: 1 << 20}}
-	apps := []walkApp{r.wechat("plain-a", plain), r.wechat("plain-b", plain), r.wechat("stable", stable)}
+	first := r.wechat("plain-a", plain)
+	first.app.Refresh.Timeout = client.Duration(longTimeout)
+	apps := []walkApp{first, r.wechat("plain-b", plain), r.wechat("stable", stable)}
 	for _, class := range r.rotations() {
 		apps = append(apps, r.oauth(class, life))
 	}
