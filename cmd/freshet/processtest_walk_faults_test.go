@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -38,9 +39,7 @@ func clusterFaults() []fault {
 		{"compaction behind a watch", (*walk).compactBehindWatch},
 	}
 	for _, way := range wayFaults() {
-		faults = append(faults,
-			fault{"refresher " + way.kind, func(w *walk, t *testing.T, rng *rand.Rand, kind string) { w.disturbRefresher(t, rng, kind, way) }},
-			fault{"follower " + way.kind, func(w *walk, t *testing.T, rng *rand.Rand, kind string) { w.disturbFollower(t, rng, kind, way) }})
+		faults = append(faults, fault{"refresher " + way.kind, (*walk).disturbRefresher}, fault{"follower " + way.kind, (*walk).disturbFollower})
 	}
 	return faults
 }
@@ -194,6 +193,16 @@ func wayFaults() []wayFault {
 	}
 }
 
+// wayOf finds what a fault of a kind does, "refresher cut off" or "follower cut off".
+func wayOf(kind string) wayFault {
+	for _, way := range wayFaults() {
+		if strings.HasSuffix(kind, " "+way.kind) {
+			return way
+		}
+	}
+	return wayFault{do: (*faulttest.Proxy).Mend}
+}
+
 func silenceBoth(p *faulttest.Proxy) {
 	p.Silence(faulttest.ToClient)
 	p.Silence(faulttest.ToServer)
@@ -205,12 +214,12 @@ func delayBoth(p *faulttest.Proxy) {
 }
 
 // disturbRefresher disturbs its ways for a moment, or until it is replaced.
-func (w *walk) disturbRefresher(t *testing.T, rng *rand.Rand, kind string, f wayFault) {
-	t.Helper()
+func (w *walk) disturbRefresher(t *testing.T, rng *rand.Rand, kind string) {
+	way := wayOf(kind)
 	leader, _, epoch := w.refresherNow(t)
-	brief := f.harmless || rng.IntN(3) == 0
+	brief := way.harmless || rng.IntN(3) == 0
 	lift := w.during(kind, w.apart(leader), w.all(faulttest.Dying))
-	w.paths.each(leader.name, f.do)
+	w.paths.each(leader.name, way.do)
 	since := time.Now()
 	if brief {
 		pause(t.Context(), moment(rng, 200*time.Millisecond, 1500*time.Millisecond))
@@ -222,12 +231,12 @@ func (w *walk) disturbRefresher(t *testing.T, rng *rand.Rand, kind string, f way
 	w.agree(t, kind)
 }
 
-func (w *walk) disturbFollower(t *testing.T, rng *rand.Rand, kind string, f wayFault) {
-	t.Helper()
+func (w *walk) disturbFollower(t *testing.T, rng *rand.Rand, kind string) {
+	way := wayOf(kind)
 	_, others, _ := w.refresherNow(t)
 	n := pick(rng, others)
 	lift := w.during(kind, w.apart(n))
-	w.paths.each(n.name, f.do)
+	w.paths.each(n.name, way.do)
 	pause(t.Context(), moment(rng, 500*time.Millisecond, 4*time.Second))
 	w.paths.each(n.name, (*faulttest.Proxy).Mend)
 	lift(time.Second)
