@@ -191,6 +191,16 @@ func TestReadsAreJudged(t *testing.T) {
 	}
 }
 
+func TestAClientThatKnowsAllNodesFailsForExpiryOnly(t *testing.T) {
+	reads, windows, _ := reading()
+	windows.Open(Down, "n1")
+	reads.Wide(shop, time.Now(), "", false)
+	reads.Wide(shop, time.Now().Add(time.Minute-serveMargin), "status 503", true)
+	found(t, reads.Wrong(), "")
+	reads.Wide(shop, time.Now(), "status 503", true)
+	found(t, reads.Wrong(), "knows all nodes failed to read")
+}
+
 // runs are reads of one version each, one reader's, a second apart.
 func runs(versions ...int64) []Run {
 	var all []Run

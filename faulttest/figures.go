@@ -96,7 +96,7 @@ func (f *Figures) Line(r *Reads) string {
 	for n := range maps.Values(r.failed) {
 		failed += n
 	}
-	return fmt.Sprintf("%d faults, %d reads, %d of them failed", f.Faults(), r.made, failed)
+	return fmt.Sprintf("%d faults, %d reads, %d of them failed", f.Faults(), r.made+r.wide, failed)
 }
 
 // Table is the figures as Markdown.
@@ -120,7 +120,8 @@ func (f *Figures) Table(l *Ledger, r *Reads, c *Calls, g *Grants) string {
 	row := func(what string, figure any) { fmt.Fprintf(&b, "| %s | %v |\n", what, figure) }
 	row("faults", f.Faults())
 	r.mu.Lock()
-	row("reads", r.made)
+	row("reads from one node each", r.made)
+	row("reads by clients that know all nodes", r.wide)
 	for _, why := range slices.Sorted(maps.Keys(r.failed)) {
 		row("failed reads: "+why, r.failed[why])
 	}

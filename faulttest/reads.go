@@ -53,6 +53,7 @@ type Reads struct {
 	lives  map[life]map[int][]Run // :: process and token → reader → what it saw
 	made   int
 	failed map[string]int // :: why → reads
+	wide   int            // reads by clients that know all nodes
 	dead   map[string]int // :: why → answers with a value that the platform refused
 	wrong  []string
 }
@@ -162,6 +163,25 @@ func (r *Reader) Failed(process string, sent time.Time, why string, refused bool
 	default:
 		r.reads.failed["UNEXPLAINED: "+why]++
 		r.reads.complain("%s failed a read of %s whose value lives for %s: %s", process, r.name, lives, why)
+	}
+}
+
+// Wide judges a read by a client that knows all nodes, of which never more than one
+// is down: it may fail for an expired value only. why is empty where it did not
+// fail; refused as for Reader.Failed.
+func (r *Reads) Wide(name coordinator.Name, sent time.Time, why string, refused bool) {
+	last, _ := r.ledger.Last(name)
+	lives := last.Expires.Sub(sent)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wide++
+	switch {
+	case why == "":
+	case refused && lives <= serveMargin+rounded:
+		r.failed["no value that has not expired, on any node"]++
+	default:
+		r.failed["UNEXPLAINED, on any node: "+why]++
+		r.complain("a client that knows all nodes failed to read %s, whose value lives for %s: %s", name, lives, why)
 	}
 }
 

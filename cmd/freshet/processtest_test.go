@@ -26,6 +26,7 @@ type process struct {
 	cmd   *exec.Cmd
 	log   string // file of its output
 	ended chan struct{}
+	gone  bool // it was looked at and need not be again
 }
 
 // startProcess starts a program; program is a path, or "freshet" or "etcd" for
@@ -114,17 +115,37 @@ const canary = "canary-"
 // test for what no program may ever print.
 func (p *process) lastWords(t *testing.T) {
 	t.Helper()
+	if p.gone {
+		return
+	}
+	text := p.search(t)
+	if !t.Failed() {
+		return
+	}
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	t.Logf("the last words of %s (%s):\n%s", p.name, p.cmd.ProcessState, strings.Join(lines[max(0, len(lines)-40):], "\n"))
+}
+
+// search fails the test for what no program may ever print, and returns the output.
+func (p *process) search(t *testing.T) string {
+	t.Helper()
 	text := p.output()
 	for _, never := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: ", canary} {
 		if at := strings.Index(text, never); at >= 0 {
 			t.Errorf("%s printed %q: %.4000s", p.name, never, text[at:])
 		}
 	}
-	if !t.Failed() {
-		return
-	}
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	t.Logf("the last words of %s (%s):\n%s", p.name, p.cmd.ProcessState, strings.Join(lines[max(0, len(lines)-40):], "\n"))
+	return text
+}
+
+// retire searches the output of a process that has ended, and forgets it: a long
+// test starts many.
+func (p *process) retire(t *testing.T) {
+	t.Helper()
+	<-p.ended
+	p.search(t)
+	_ = os.Remove(p.log)
+	p.gone = true
 }
 
 // eventually asks again and again until ask returns nil, and returns how long

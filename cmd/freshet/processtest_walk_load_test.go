@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,9 @@ func (w *walk) load(ctx context.Context, t *testing.T, rng *rand.Rand, length ti
 				working.Go(func() { one.loop(ctx) })
 			}
 		}
+	}
+	for _, a := range w.apps {
+		working.Go(func() { w.readAnywhere(ctx, a) })
 	}
 	working.Go(func() { w.clients(ctx, rng, max(requestEvery, length/1200)) })
 	return &working
@@ -86,6 +90,32 @@ func (r *walkReader) read(ctx context.Context) {
 	}
 	problem, answered := errors.AsType[*client.Problem](err)
 	r.judge.Failed(r.living.label, sent, err.Error(), answered && problem.Code == client.CodeNoValidToken)
+}
+
+// readAnywhere reads a token as a service does that knows all nodes.
+func (w *walk) readAnywhere(ctx context.Context, a walkApp) {
+	var c *client.Client
+	var known []string
+	for pause(ctx, readEvery) {
+		var now []string
+		for _, p := range w.posts {
+			now = append(now, p.living.Load().api)
+		}
+		if !slices.Equal(now, known) {
+			known = now
+			c, _ = client.New(client.Config{Addresses: now, Key: bootstrapKey}) // as each node's own
+		}
+		sent, why := time.Now(), ""
+		_, err := c.Token(ctx, a.name.String(), client.TokenOptions{})
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			why = err.Error()
+		}
+		problem, answered := errors.AsType[*client.Problem](err)
+		w.reads.Wide(a.name, sent, why, answered && problem.Code == client.CodeNoValidToken)
+	}
 }
 
 // clients asks for newer versions, and now and then reports one that lives.

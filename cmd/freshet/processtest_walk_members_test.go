@@ -58,6 +58,7 @@ func (w *walk) occupied(t *testing.T, former, now *node) {
 		label := w.posts[i].living.Load().label
 		w.posts[i].occupy(now)
 		w.reads.Ended(label)
+		former.retire(t)
 	}
 }
 
@@ -70,6 +71,7 @@ func (w *walk) killMember(t *testing.T, rng *rand.Rand, kind string) {
 	m := pick(rng, w.etcd.members)
 	lift := w.member(kind)
 	m.kill()
+	m.retire(t)
 	pause(t.Context(), moment(rng, 200*time.Millisecond, 2*time.Second))
 	w.etcd.start(t, m)
 	w.membersServe(t)
