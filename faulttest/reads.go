@@ -149,7 +149,7 @@ func (r *Reader) Failed(process string, sent time.Time, why string, refused bool
 	now := time.Now()
 	lives := time.Duration(0)
 	if r.from == process {
-		lives = r.last.Last.Expires.Sub(sent)
+		lives = r.last.Last.Expires.Sub(now) // at least so long when the node looked
 	}
 	down := r.reads.windows.Covers(Down, r.node, sent, now)
 	r.reads.mu.Lock()
@@ -169,9 +169,9 @@ func (r *Reader) Failed(process string, sent time.Time, why string, refused bool
 // Wide judges a read by a client that knows all nodes, of which never more than one
 // is down: it may fail for an expired value only. why is empty where it did not
 // fail; refused as for Reader.Failed.
-func (r *Reads) Wide(name coordinator.Name, sent time.Time, why string, refused bool) {
+func (r *Reads) Wide(name coordinator.Name, answered time.Time, why string, refused bool) {
 	last, _ := r.ledger.Last(name)
-	lives := last.Expires.Sub(sent)
+	lives := last.Expires.Sub(answered)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.wide++

@@ -105,7 +105,7 @@ func (w *walk) readAnywhere(ctx context.Context, a walkApp) {
 			known = now
 			c, _ = client.New(client.Config{Addresses: now, Key: bootstrapKey}) // as each node's own
 		}
-		sent, why := time.Now(), ""
+		why := ""
 		_, err := c.Token(ctx, a.name.String(), client.TokenOptions{})
 		if ctx.Err() != nil {
 			return
@@ -114,7 +114,7 @@ func (w *walk) readAnywhere(ctx context.Context, a walkApp) {
 			why = err.Error()
 		}
 		problem, answered := errors.AsType[*client.Problem](err)
-		w.reads.Wide(a.name, sent, why, answered && problem.Code == client.CodeNoValidToken)
+		w.reads.Wide(a.name, time.Now(), why, answered && problem.Code == client.CodeNoValidToken)
 	}
 }
 
