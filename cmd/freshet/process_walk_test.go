@@ -33,6 +33,7 @@ func TestARandomWalkOverFaultsBreaksNoPromise(t *testing.T) {
 	defer unload()
 	working := w.load(loading, t, lane(1), length)
 	working.Go(func() { w.upstream(ctx, lane(2)) })
+	working.Go(func() { w.away(ctx, lane(4)) })
 	working.Go(func() { w.human(loading, t) })
 	w.goOn(ctx, t, lane(3))
 	cancel()

@@ -27,6 +27,7 @@ type walkApp struct {
 	id      string               // appid or client_id
 	kind    sandbox.Kind         // of the calls that fetch
 	plain   bool                 // another system's mint replaces the value
+	brief   bool                 // it expires now and then, since its platform is away for longer
 	account sandbox.App          // of WeChat; zero for an OAuth app
 	oauth   *sandbox.OAuthClient // nil for a WeChat app
 	app     client.App
@@ -49,6 +50,9 @@ func (r *rig) walkApps(length time.Duration) []walkApp {
 	first := r.wechat("plain-a", plain)
 	first.app.Refresh.Timeout = client.Duration(longTimeout)
 	apps := []walkApp{first, r.wechat("plain-b", plain), r.wechat("stable", stable)}
+	brief := r.wechat("brief", sandbox.App{Lifetime: life / 4, Overlap: life / 16, Quotas: sandbox.Quotas{Plain: 1 << 20}})
+	brief.brief = true
+	apps = append(apps, brief)
 	for _, class := range r.rotations() {
 		apps = append(apps, r.oauth(class, life))
 	}

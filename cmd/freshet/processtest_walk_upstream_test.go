@@ -52,6 +52,9 @@ func upstreamFaults(rng *rand.Rand) []upstreamFault {
 func (w *walk) upstream(ctx context.Context, rng *rand.Rand) {
 	for ctx.Err() == nil {
 		a := pick(rng, w.apps)
+		if a.brief {
+			continue
+		}
 		if rng.IntN(6) == 0 {
 			w.killAtPlatform(ctx, rng, a)
 		} else {
@@ -98,4 +101,20 @@ func (w *walk) killAtPlatform(ctx context.Context, rng *rand.Rand, a walkApp) {
 	}
 	pause(ctx, 500*time.Millisecond)
 	w.report(ctx, pick(rng, w.posts), a)
+}
+
+// away lets the platform of the brief app answer nothing of use for about as long
+// as its values live, over and over, until ctx ends.
+func (w *walk) away(ctx context.Context, rng *rand.Rand) {
+	for _, a := range w.apps {
+		for a.brief && ctx.Err() == nil {
+			life := a.account.Lifetime
+			if w.box.AddFault(sandbox.Fault{App: a.id, Kind: a.kind, Do: sandbox.Status}) == nil {
+				w.during("upstream away until values expire")
+			}
+			pause(ctx, moment(rng, life/2, life*3/2))
+			w.box.ClearFaults(a.id)
+			pause(ctx, moment(rng, life/2, life))
+		}
+	}
 }
