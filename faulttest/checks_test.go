@@ -75,6 +75,7 @@ func TestTheLedgerFindsWhatMustNotBeWritten(t *testing.T) {
 		"an old leader's write":  {[][]coordinator.Event{put(elected(1)), put(elected(2)), put(version(1, "x"))}, "after epoch 2 had begun"},
 		"an old leader's intent": {[][]coordinator.Event{put(elected(1)), put(elected(2)), put(intent("a"))}, "after epoch 2 had begun"},
 		"a salvaged result":      {[][]coordinator.Event{put(elected(1)), put(elected(2)), put(version(1, "x"), salvaged)}, ""},
+		"an app that is applied": {[][]coordinator.Event{put(elected(1)), put(elected(2)), put(coordinator.App{Name: "shop"}, coordinator.State{Name: shop, Epoch: 1})}, ""},
 		"a version left out":     {[][]coordinator.Event{put(version(1, "x")), put(version(3, "y"))}, "follows version 1"},
 		"a version that is back": {[][]coordinator.Event{put(version(1, "x")), put(version(2, "y")), put(version(1, "x"))}, "follows version 2"},
 		"two of one version":     {[][]coordinator.Event{put(version(1, "x")), put(version(1, "y"))}, "has a second value"},
@@ -197,7 +198,14 @@ func TestAClientThatKnowsAllNodesFailsForExpiryOnly(t *testing.T) {
 	reads.Wide(shop, time.Now(), "", false)
 	reads.Wide(shop, time.Now().Add(time.Minute-serveMargin), "status 503", true)
 	found(t, reads.Wrong(), "")
-	reads.Wide(shop, time.Now(), "status 503", true)
+	reads.Wide(shop, time.Now(), "status 503", true) // the value has only just been published
+	found(t, reads.Wrong(), "")
+	later := time.Now().Add(lagLimit + time.Second)
+	apart := windows.Open(Apart, "n1")
+	reads.Wide(shop, later, "status 503", true)
+	found(t, reads.Wrong(), "")
+	apart(-time.Second)
+	reads.Wide(shop, later, "status 503", true)
 	found(t, reads.Wrong(), "knows all nodes failed to read")
 }
 

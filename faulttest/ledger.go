@@ -110,6 +110,7 @@ func (l *Ledger) keepLocked(b coordinator.Batch) {
 	if saved {
 		l.salvaged++
 	}
+	saved = saved || applies(b)
 	for _, event := range b.Events {
 		l.fenced(b, event, saved)
 		l.event(b, event)
@@ -318,6 +319,15 @@ func isSalvaged(b coordinator.Batch) bool {
 		}
 	}
 	return false
+}
+
+// applies reports whether a batch is a change of an app, which any node may write
+// and which leaves the epoch in a state as it was.
+func applies(b coordinator.Batch) bool {
+	return slices.ContainsFunc(b.Events, func(e coordinator.Event) bool {
+		_, app := e.Record.(coordinator.App)
+		return app
+	})
 }
 
 // epochOf is the leadership that wrote a record; 0 where none must have.

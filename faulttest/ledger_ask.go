@@ -113,6 +113,17 @@ func (l *Ledger) issued(name coordinator.Name, version int64) time.Time {
 	return value.Issued
 }
 
+// lives is how long, at an instant, the value still lives that every node that hears
+// etcd must know of by then.
+func (l *Ledger) lives(name coordinator.Name, at time.Time) time.Duration {
+	for _, v := range slices.Backward(l.Values(name)) {
+		if at.Sub(v.Heard) > lagLimit {
+			return v.Expires.Sub(at)
+		}
+	}
+	return 0
+}
+
 // Holds reports whether etcd holds a refresh token of an app: as its grant, or in a
 // result that was saved.
 func (l *Ledger) Holds(app, refresh string) bool {

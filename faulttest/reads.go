@@ -167,11 +167,12 @@ func (r *Reader) Failed(process string, sent time.Time, why string, refused bool
 }
 
 // Wide judges a read by a client that knows all nodes, of which never more than one
-// is down: it may fail for an expired value only. why is empty where it did not
-// fail; refused as for Reader.Failed.
+// is down. It may fail where the node that was asked said that its value has expired
+// and could not know a newer one; never otherwise. why is empty where it did not fail;
+// refused as for Reader.Failed.
 func (r *Reads) Wide(name coordinator.Name, answered time.Time, why string, refused bool) {
-	last, _ := r.ledger.Last(name)
-	lives := last.Expires.Sub(answered)
+	lives := r.ledger.lives(name, answered)
+	apart := r.windows.Any(Apart, answered.Add(-lagLimit), answered)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.wide++
@@ -179,6 +180,8 @@ func (r *Reads) Wide(name coordinator.Name, answered time.Time, why string, refu
 	case why == "":
 	case refused && lives <= serveMargin+rounded:
 		r.failed["no value that has not expired, on any node"]++
+	case refused && apart:
+		r.failed["no value that has not expired, on a node that cannot hear etcd"]++
 	default:
 		r.failed["UNEXPLAINED, on any node: "+why]++
 		r.complain("a client that knows all nodes failed to read %s, whose value lives for %s: %s", name, lives, why)

@@ -49,9 +49,20 @@ func (w *Windows) Open(e Excuse, of string) (lift func(grace time.Duration)) {
 
 // Covers reports whether some window was open at any time between two instants.
 func (w *Windows) Covers(e Excuse, of string, from, until time.Time) bool {
+	return w.some(e, func(one *window) bool { return one.of == of && one.meets(from, until) })
+}
+
+// Any is Covers for any node or app.
+func (w *Windows) Any(e Excuse, from, until time.Time) bool {
+	return w.some(e, func(one *window) bool { return one.meets(from, until) })
+}
+
+func (w *Windows) some(e Excuse, fits func(*window) bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.ContainsFunc(w.all[e], func(one *window) bool {
-		return one.of == of && !one.from.After(until) && (one.until.IsZero() || !one.until.Before(from))
-	})
+	return slices.ContainsFunc(w.all[e], fits)
+}
+
+func (w *window) meets(from, until time.Time) bool {
+	return !w.from.After(until) && (w.until.IsZero() || !w.until.Before(from))
 }

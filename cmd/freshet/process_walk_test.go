@@ -61,6 +61,7 @@ func (w *walk) finish(t *testing.T) {
 			t.Errorf("the platform counted %d calls of %s, and we %d", counted, a.name.App, asked)
 		}
 	}
+	w.sealedAll(t)
 	w.tell(t)
 	if w.spans.Spans() == 0 {
 		t.Error("no span was searched")

@@ -19,6 +19,7 @@ import (
 
 	"freshet/coordinator/provider/sandbox"
 	"freshet/httpapi/client"
+	"freshet/store/seal"
 )
 
 const (
@@ -31,16 +32,17 @@ const (
 // rig is a whole cluster of processes: etcd and nodes. The platform is in this
 // process, behind a real socket, so that its oracle can be asked at any instant.
 type rig struct {
-	etcd    *etcds
-	ttl     time.Duration // of sessions
-	box     *sandbox.Sandbox
-	boxAt   string // URL
-	nodes   []*node
-	env     []string                        // of every node
-	extra   string                          // lines of every node's configuration
-	spooled bool                            // nodes have a spool for rotated refresh tokens
-	paths   paths                           // of the nodes to etcd; nil: nothing is between
-	wrap    func(http.Handler) http.Handler // of the platform; nil: nothing is between
+	etcd  *etcds
+	ttl   time.Duration // of sessions
+	box   *sandbox.Sandbox
+	boxAt string // URL
+	nodes []*node
+	env   []string                        // of every node
+	extra string                          // lines of every node's configuration
+	seal  *seal.Keyring                   // of the key file; nil: nothing is sealed
+	disk  string                          // of the nodes, with a key file for all and a folder for each; empty: they keep nothing
+	paths paths                           // of the nodes to etcd; nil: nothing is between
+	wrap  func(http.Handler) http.Handler // of the platform; nil: nothing is between
 }
 
 // node is one freshet process.
@@ -115,7 +117,7 @@ func (r *rig) launch(t *testing.T, name string, endpoints []string) *node {
 etcd: {endpoints: ["%s"], session_ttl: %s}
 listen: {api: "127.0.0.1:0", ops: "127.0.0.1:0"}
 auth: {bootstrap_key: {env: FRESHET_BOOTSTRAP_KEY}}
-%s`, name, strings.Join(endpoints, `", "`), r.ttl, r.extra)
+%s%s`, name, strings.Join(endpoints, `", "`), r.ttl, r.extra, r.kept(name))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func (r *rig) watch(t *testing.T) *faulttest.Ledger {
 	ctx, cancel := context.WithCancel(t.Context())
 	var following sync.WaitGroup
 	for _, endpoint := range r.etcd.endpoints() {
-		s, err := store.New(store.Config{Endpoints: []string{endpoint}})
+		s, err := store.New(store.Config{Endpoints: []string{endpoint}, Seal: r.seal})
 		if err != nil {
 			t.Fatal(err)
 		}

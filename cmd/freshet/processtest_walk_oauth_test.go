@@ -17,7 +17,7 @@ const walkSubject = "somebody"
 // rotations are the classes of rotation that the nodes of this rig can keep. One
 // that rotates needs a spool.
 func (r *rig) rotations() []sandbox.RefreshRotation {
-	if !r.spooled {
+	if r.disk == "" {
 		return []sandbox.RefreshRotation{sandbox.RotateNone}
 	}
 	return []sandbox.RefreshRotation{sandbox.RotateNone, sandbox.RotateOldStays, sandbox.RotateGrace, sandbox.RotateStrict}

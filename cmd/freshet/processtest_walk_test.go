@@ -135,6 +135,7 @@ func startWalk(t *testing.T, length time.Duration) *walk {
 		share: min(1, float64(time.Hour)/float64(length)),
 	}
 	w.rig = startRig(t, 2*time.Second, 3, disturbed, func(r *rig) {
+		r.keepOnDisk(t)
 		r.wrap = func(platform http.Handler) http.Handler { return w.calls.Watch(platform, w.appOf) }
 		r.extra = "tracing: {otlp: \"" + w.spans.url + "\", sample: 1}\n"
 		r.env = []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"}
