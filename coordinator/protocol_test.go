@@ -61,7 +61,8 @@ func TestDeposedRefresherReplacesNothing(t *testing.T) {
 
 // The next call begins only after the deadline of the unfinished one.
 func TestTakeoverWaitsForTheDeadline(t *testing.T) {
-	bubble(t, 2, func(c *cluster) {
+	const session = 5 * time.Second // shorter than the call, so that the wait shows
+	bubbleOf(t, 2, memory.Config{SessionTTL: session}, func(c *cluster) {
 		c.fault(sandbox.Fault{Kind: sandbox.KindToken, Count: 1, Do: sandbox.Hang})
 		began := time.Now()
 		c.apply(c.nodes[0], shop("plain"))

@@ -1,0 +1,66 @@
+package coordinator_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freshet/coordinator"
+	"freshet/coordinator/provider/sandbox"
+	"freshet/store/memory"
+)
+
+// A leadership is not left, and no other one sought, before the calls that were
+// begun under it are answered.
+func TestLeadershipIsNotLeftBeforeItsWorkersEnd(t *testing.T) {
+	bubble(t, 1, func(c *cluster) {
+		c.fault(sandbox.Fault{Kind: sandbox.KindToken, Count: 1, Do: sandbox.Delay, Delay: 8 * time.Second})
+		c.apply(c.nodes[0], shop("plain"))
+		time.Sleep(time.Second)
+		first := c.epoch()
+		c.nodes[0].store.LoseSession(true)
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		if got := c.epoch(); got != first {
+			c.Errorf("epoch %d began while a call of %d was under way", got, first)
+		}
+		time.Sleep(5 * time.Second)
+		if got := c.epoch(); got == first {
+			c.Error("the node does not lead again")
+		}
+		if v := c.value(c.nodes[0], accessToken, 0); v.Version() != 1 || c.calls(sandbox.KindToken) != 1 {
+			c.Errorf("version %d after %d calls", v.Version(), c.calls(sandbox.KindToken))
+		}
+	})
+}
+
+// epoch is the newest leadership.
+func (c *cluster) epoch() coordinator.Epoch {
+	c.Helper()
+	elected := records[coordinator.Elected](c)
+	if len(elected) != 1 {
+		c.Fatalf("%d records of who was elected", len(elected))
+	}
+	return elected[0].Epoch
+}
+
+// An attempt that took over another and then makes no call leaves the intent: it
+// is all that is known of the call before it.
+func TestTakeoverThatMakesNoCallIsNotVoided(t *testing.T) {
+	f := newFamily(coordinator.RotationStrict)
+	granted(t, f, func(c *cluster) {
+		leader, others := c.refresher()
+		held := leader.store.HoldNext(memory.OpPublish)
+		c.apply(c.nodes[0], crm("r1"))
+		<-held.Sent()
+		leader.store.Partition()
+		others[0].store.FailNext(memory.OpRead, 1, false, errors.New("the store has a bad moment"))
+		time.Sleep(time.Hour)
+		v, _ := others[0].View(crmToken)
+		if got := f.presented(); !slices.Equal(got, []int{1}) || v.State.Status != coordinator.StatusUncertain {
+			c.Errorf("presented %v, status %s", got, v.State.Status)
+		}
+	})
+}
