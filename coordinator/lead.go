@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"freshet/coordinator/failpoint"
 	"freshet/coordinator/schedule"
 )
 
@@ -65,6 +66,7 @@ func (n *Node) lead(root, led context.Context, l Leadership) error {
 	err := r.run(root, ctx)
 	cancel()
 	helpers.Wait()
+	failpoint.Hit(failpoint.BeforeResign)
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"freshet/coordinator/failpoint"
 	"freshet/tracing"
 )
 
@@ -68,6 +69,7 @@ func (a *attempt) run(root, ctx context.Context) (err error) {
 		return a.void(saving)
 	}
 	a.keep(saving, yield)
+	failpoint.Hit(failpoint.AfterSpool)
 	return a.settle(saving, yield, err)
 }
 
@@ -118,16 +120,26 @@ func (a *attempt) open(ctx context.Context) (err error) {
 	}
 	a.began = time.Now()
 	intent.Began = a.began
+	failpoint.Hit(openPoint(a.task, failpoint.BeforeOpen, failpoint.BeforeTakeover))
 	a.intent, err = a.node.store.Open(ctx, Opening{
 		Epoch: a.held.Epoch, Intent: intent, Foreign: a.task.foreign,
 		States: a.task.states, Grant: a.task.grant, Lineage: a.task.lineage, Budgets: budgets,
 	})
+	failpoint.Hit(openPoint(a.task, failpoint.AfterOpen, failpoint.AfterTakeover))
 	a.opened = time.Since(a.began)
 	a.made = origin{a.intent.Generation, a.intent.Revision}
 	if err != nil && !errors.Is(err, ErrFenced) && !errors.Is(err, ErrConflict) {
 		a.node.uncalled.Store(intent.Attempt, struct{}{}) // it may be there, or come yet
 	}
 	return err
+}
+
+// openPoint is the point for a first attempt, or for one that takes over.
+func openPoint(t task, first, takeover failpoint.Point) failpoint.Point {
+	if t.foreign != nil {
+		return takeover
+	}
+	return first
 }
 
 // charge returns the budgets with this call counted. Where none is left a first
@@ -204,13 +216,18 @@ func (a *attempt) fetch(ctx context.Context) (yield Yield, err error) {
 	var wrote atomic.Int64 // as time since the attempt began
 	reading, cancel := context.WithDeadline(context.WithoutCancel(ctx), a.deadline())
 	defer cancel()
-	reading = httptrace.WithClientTrace(reading, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { wrote.Store(int64(time.Since(a.began))) }})
+	reading = httptrace.WithClientTrace(reading, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) {
+		wrote.Store(int64(time.Since(a.began)))
+		failpoint.Hit(failpoint.AfterWrite)
+	}})
+	failpoint.Hit(failpoint.BeforeCall)
 	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) {
 		return Yield{}, errNotCalled
 	}
 	a.asked = time.Now()
 	yield, err = a.node.providers[a.task.app.Provider].Fetch(reading, call)
 	a.fetched = time.Since(a.began)
+	failpoint.Hit(failpoint.AfterAnswer)
 	a.rotated = !yield.Refresh.IsZero()
 	a.meetHazards(ctx, time.Duration(wrote.Load()), err)
 	if err == nil {
@@ -262,6 +279,7 @@ func (a *attempt) void(ctx context.Context) error {
 	if a.intent.Previous != "" {
 		return nil
 	}
+	failpoint.Hit(failpoint.BeforeVoid)
 	err := a.node.store.Void(ctx, a.intent)
 	if errors.Is(err, ErrConflict) {
 		return nil // somebody took it over, or it went with its app

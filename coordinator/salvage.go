@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"freshet/coordinator/failpoint"
 )
 
 // salvage saves a result that another leadership's takeover keeps us from
 // publishing. Whoever leads finds it before the next call.
 func (a *attempt) salvage(ctx context.Context, yield Yield) error {
+	failpoint.Hit(failpoint.BeforeSalvage)
 	if err := a.node.store.Salvage(ctx, a.result(yield)); err != nil {
 		return fmt.Errorf("salvaging a result: %w", err)
 	}
+	failpoint.Hit(failpoint.AfterSalvage)
 	a.log.WarnContext(ctx, "result salvaged: another leadership took over", "attempt", a.intent.Attempt)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"freshet/coordinator/failpoint"
 	"freshet/coordinator/schedule"
 )
 
@@ -23,6 +24,7 @@ func (a *attempt) settle(ctx context.Context, yield Yield, failure error) (err e
 		p := a.publication(yield, failure)
 		a.committed, err = a.node.store.Publish(ctx, p)
 		if err == nil {
+			failpoint.Hit(failpoint.AfterPublish)
 			a.unspool(ctx)
 			a.tell(ctx, p, failure)
 			return a.complain(ctx, failure)

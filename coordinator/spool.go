@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"freshet/coordinator/failpoint"
 )
 
 // ReasonNoSpool marks a token whose refresher has nowhere to keep a rotated
@@ -111,6 +113,7 @@ func (n *Node) replayOne(ctx context.Context, s Salvage) error {
 		n.log.WarnContext(ctx, "a result was dropped: its app is gone or another one now", "app", s.App, "group", s.Group, "attempt", s.Attempt)
 		return n.spool.Drop(s.Attempt)
 	}
+	failpoint.Hit(failpoint.BeforeReplay)
 	yield := s.yield()
 	ended, err := a.settleRefused(ctx, yield, nil)
 	if !ended && err == nil {
