@@ -64,3 +64,16 @@ func TestTakeoverThatMakesNoCallIsNotVoided(t *testing.T) {
 		}
 	})
 }
+
+// An intent of the refresher's own epoch is as foreign as any other, once nobody
+// in this process works under it.
+func TestOwnIntentWithoutAWorkerIsTakenOver(t *testing.T) {
+	bubble(t, 1, func(c *cluster) {
+		c.nodes[0].store.FailNext(memory.OpPublish, 1, false, errors.New("the store has a bad moment"))
+		c.apply(c.nodes[0], shop("plain"))
+		v := c.value(c.nodes[0], accessToken, 0)
+		if v.Version() != 1 || c.calls(sandbox.KindToken) != 2 || len(records[coordinator.Intent](c)) != 0 {
+			c.Errorf("version %d after %d calls, %d intents are left", v.Version(), c.calls(sandbox.KindToken), len(records[coordinator.Intent](c)))
+		}
+	})
+}

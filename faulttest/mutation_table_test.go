@@ -119,7 +119,7 @@ func mutationsOfAttempts() []mutation {
 		}},
 	}, {
 		guard: "the strict never present a refresh token twice", pkg: "coordinator",
-		tests: []string{"TestCrashedRefreshersResultIsReplayed", "TestLostAnswerIsUncertainUntilANewGrant"},
+		tests: []string{"TestCrashedRefreshersResultIsReplayed"},
 		edits: []edit{{"coordinator/rotation.go", "	case first.IsZero():\n		return nil\n", "	case first.IsZero(), true:\n		return nil\n"}},
 	}, {
 		guard: "who took over voids nothing", pkg: "coordinator",
@@ -134,11 +134,8 @@ func mutationsOfAttempts() []mutation {
 		}},
 	}, {
 		guard: "sweep of intents of the own epoch", pkg: "coordinator",
-		tests: []string{"TestIntentWithoutACallLeavesNoDoubt"},
-		edits: []edit{{
-			"coordinator/follow.go", "		c.takeIntent(record, event.Deleted, t)\n		t.apps[record.App] = struct{}{}\n",
-			"		c.takeIntent(record, event.Deleted, t)\n",
-		}},
+		tests: []string{"TestOwnIntentWithoutAWorkerIsTakenOver"},
+		edits: []edit{{"coordinator/plan.go", "	case open:\n", "	case open && intent.Node != n.name:\n"}},
 	}}
 }
 
@@ -190,6 +187,9 @@ func mutationsOfResults() []mutation {
 	}, {
 		guard: "incarnation", pkg: "coordinator",
 		tests: []string{"TestResultOfAFormerLifeIsDropped", "TestResultUnderFormerCredentialsOfAParentIsDropped"},
-		edits: []edit{{"coordinator/settle.go", "	if now.incarnation(lineage) != nil {\n		return true\n	}\n", ""}},
+		edits: []edit{
+			{"coordinator/settle.go", "	if now.incarnation(lineage) != nil {\n		return true\n	}\n", ""},
+			{"coordinator/salvage.go", "	if s.Incarnation != a.task.app.Incarnation || len(s.Tokens) == 0 {\n", "	if len(s.Tokens) == 0 {\n"},
+		},
 	}}
 }

@@ -5,6 +5,7 @@ package failpoint
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,14 +62,24 @@ func action(name string) (func(), error) {
 		d, err := time.ParseDuration(text)
 		return func() { time.Sleep(d) }, err
 	}
-	signal, ok := map[string]syscall.Signal{"kill": syscall.SIGKILL, "stop": syscall.SIGSTOP}[name]
-	if !ok {
-		return nil, fmt.Errorf("no action %q: want kill, stop or pause=DURATION", name)
-	}
-	return func() {
-		_ = syscall.Kill(os.Getpid(), signal)
-		if signal == syscall.SIGKILL {
+	switch name {
+	case "kill":
+		return func() {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {} // until it is delivered
-		}
-	}, nil
+		}, nil
+	case "stop":
+		return stop, nil
+	}
+	return nil, fmt.Errorf("no action %q: want kill, stop or pause=DURATION", name)
+}
+
+// stop stops this process, and returns when it goes on: the signal takes effect
+// a little later than it is sent.
+func stop() {
+	goesOn := make(chan os.Signal, 1)
+	signal.Notify(goesOn, syscall.SIGCONT)
+	defer signal.Stop(goesOn)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	<-goesOn
 }

@@ -160,6 +160,15 @@ func (v *victim) stands(t *testing.T) {
 	})
 }
 
+// follows waits until the process has ended what it did as the leader it was.
+func (v *victim) follows(t *testing.T) {
+	t.Helper()
+	soon(t, "a node does not step down", func() bool {
+		said, err := os.ReadFile(v.log)
+		return err == nil && strings.Contains(string(said), "msg=following")
+	})
+}
+
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
