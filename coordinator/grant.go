@@ -91,9 +91,12 @@ func (g *Grant) next(refresh Secret, by origin, at time.Time) *Grant {
 // definite answer of the store, so that a rotated refresh token survives a crash.
 // Its methods may be called concurrently.
 type Spool interface {
-	// Reserve makes sure that the result of an attempt will find room. Without
-	// it no refresh token is presented that may be rotated.
+	// Reserve makes sure, before the intent of an attempt is written, that its
+	// result will find room. Without it no refresh token is presented that may be rotated.
 	Reserve(attempt string) error
+	// Calling notes that the call of an attempt with a reservation is made next;
+	// when it returns nil the note survives a crash.
+	Calling(attempt string) error
 	// Keep saves a result; when it returns nil the result survives a crash.
 	Keep(s Salvage) error
 	// Drop forgets a result, or a reservation. What is not there is no error.
@@ -101,4 +104,7 @@ type Spool interface {
 	// Kept returns the results that former processes left, oldest first. One
 	// that cannot be read is reported in the error beside the others.
 	Kept() ([]Salvage, error)
+	// Uncalled returns the attempts of former processes that made a
+	// reservation and no call, in no order. Each stays until it is dropped.
+	Uncalled() ([]string, error)
 }

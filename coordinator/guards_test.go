@@ -1,6 +1,7 @@
 package coordinator_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -74,6 +75,50 @@ func TestOwnIntentWithoutAWorkerIsTakenOver(t *testing.T) {
 		v := c.value(c.nodes[0], accessToken, 0)
 		if v.Version() != 1 || c.calls(sandbox.KindToken) != 2 || len(records[coordinator.Intent](c)) != 0 {
 			c.Errorf("version %d after %d calls, %d intents are left", v.Version(), c.calls(sandbox.KindToken), len(records[coordinator.Intent](c)))
+		}
+	})
+}
+
+// A process dies between its intent and its call. On its disk it finds that it
+// made none, and says so before anybody has to fear otherwise.
+func TestProcessThatComesBackVoidsWhatItNeverCalled(t *testing.T) {
+	f := newFamily(coordinator.RotationStrict)
+	granted(t, f, func(c *cluster) {
+		leader, others := c.refresher()
+		held := leader.store.HoldNext(memory.OpOpen)
+		c.apply(c.nodes[0], crm("r1"))
+		<-held.Sent()
+		leader.store.Partition() // for ever: it is dead
+		c.must(held.Deliver())
+		back := c.joinWith(leader.Name()+"b", leader.spool.Restart())
+		v := c.value(others[0], crmToken, 0)
+		if got := f.presented(); !slices.Equal(got, []int{1}) || v.State.Status != coordinator.StatusFresh {
+			c.Errorf("presented %v, status %s", got, v.State.Status)
+		}
+		if used := back.spool.InUse(); len(used) != 0 {
+			c.Errorf("the spool holds %v", used)
+		}
+		c.settled(f)
+	})
+}
+
+// A call that was noted is feared, whether or not it was made.
+func TestProcessThatComesBackVoidsNoCall(t *testing.T) {
+	f := newFamily(coordinator.RotationStrict)
+	granted(t, f, func(c *cluster) {
+		leader, others := c.refresher()
+		f.next(func(context.Context) error {
+			leader.store.Partition() // for ever: it is dead before it has the answer
+			leader.spool = leader.spool.Restart()
+			return nil
+		})
+		c.apply(c.nodes[0], crm("r1"))
+		synctest.Wait()
+		c.joinWith(leader.Name()+"b", leader.spool)
+		time.Sleep(time.Hour)
+		v, _ := others[0].View(crmToken)
+		if got := f.presented(); !slices.Equal(got, []int{1}) || v.State.Status != coordinator.StatusUncertain {
+			c.Errorf("presented %v, status %s", got, v.State.Status)
 		}
 	})
 }

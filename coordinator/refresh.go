@@ -31,6 +31,7 @@ type attempt struct {
 	deaths  int       // early deaths in a row, counting the one this attempt mends
 	now     Situation // as last read
 	spent   error     // the budget does not allow the call
+	unready error     // there is no room for the refresh token that the call may yield
 
 	committed int64 // revision of what ended it, so that the next plan is made on no less
 }
@@ -65,7 +66,6 @@ func (a *attempt) run(root, ctx context.Context) (err error) {
 	}
 	yield, err := a.fetch(ctx)
 	if errors.Is(err, errNotCalled) {
-		a.unspool(saving)
 		return a.void(saving)
 	}
 	a.keep(saving, yield)
@@ -118,6 +118,7 @@ func (a *attempt) open(ctx context.Context) (err error) {
 	if a.task.foreign != nil {
 		intent.Previous = a.task.foreign.Attempt
 	}
+	a.unready = a.reserve(intent.Attempt)
 	a.began = time.Now()
 	intent.Began = a.began
 	failpoint.Hit(openPoint(a.task, failpoint.BeforeOpen, failpoint.BeforeTakeover))
@@ -128,7 +129,11 @@ func (a *attempt) open(ctx context.Context) (err error) {
 	failpoint.Hit(openPoint(a.task, failpoint.AfterOpen, failpoint.AfterTakeover))
 	a.opened = time.Since(a.began)
 	a.made = origin{a.intent.Generation, a.intent.Revision}
-	if err != nil && !errors.Is(err, ErrFenced) && !errors.Is(err, ErrConflict) {
+	switch {
+	case errors.Is(err, ErrFenced), errors.Is(err, ErrConflict):
+		a.intent.Attempt = intent.Attempt
+		a.unspool(ctx)
+	case err != nil:
 		a.node.uncalled.Store(intent.Attempt, struct{}{}) // it may be there, or come yet
 	}
 	return err
@@ -209,7 +214,11 @@ func (a *attempt) fetch(ctx context.Context) (yield Yield, err error) {
 		if err := a.mayPresent(ctx); err != nil {
 			return Yield{}, err
 		}
-		if err := a.reserve(); err != nil {
+		if a.unready != nil {
+			return Yield{}, a.unready
+		}
+		failpoint.Hit(failpoint.BeforeMark)
+		if err := a.calling(); err != nil {
 			return Yield{}, err
 		}
 	}
@@ -277,17 +286,17 @@ func complete(yield Yield, group Group) error {
 // attempt that took over another stays: it remembers that the other's outcome is unknown.
 func (a *attempt) void(ctx context.Context) error {
 	if a.intent.Previous != "" {
+		a.unspool(ctx)
 		return nil
 	}
 	failpoint.Hit(failpoint.BeforeVoid)
 	err := a.node.store.Void(ctx, a.intent)
-	if errors.Is(err, ErrConflict) {
-		return nil // somebody took it over, or it went with its app
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrConflict) { // somebody took it over, or it went with its app
 		a.node.uncalled.Store(a.intent.Attempt, struct{}{})
+		return err
 	}
-	return err
+	a.unspool(ctx)
+	return nil
 }
 
 // catchUp waits, after a refused transaction, until the cache has seen what

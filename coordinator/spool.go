@@ -12,9 +12,10 @@ import (
 // refresh token before it is published.
 const ReasonNoSpool = "no_spool"
 
-// reserve makes sure, before a refresh token is spent, that the one it may be
-// exchanged for will survive a crash.
-func (a *attempt) reserve() error {
+// reserve makes sure, before an attempt is opened to spend a refresh token, that
+// the one it may be exchanged for will survive a crash. A reservation without a
+// note of a call shows the next process that there was none.
+func (a *attempt) reserve(attempt string) error {
 	if !a.task.group.Rotation.Rotates() {
 		return nil
 	}
@@ -24,10 +25,25 @@ func (a *attempt) reserve() error {
 			Message: "node " + a.node.name + " has no spool, so a rotated refresh token would not survive a crash: give every node that may refresh a spool directory and a seal key",
 		}
 	}
-	if err := a.node.spool.Reserve(a.intent.Attempt); err != nil {
-		return &UpstreamError{Class: ClassRetry, Code: "spool", Reason: "spool_unwritable", Message: "node " + a.node.name + ": " + err.Error()}
+	if err := a.node.spool.Reserve(attempt); err != nil {
+		return a.unwritable(err)
 	}
 	return nil
+}
+
+// calling notes on the disk that the refresh token is presented next.
+func (a *attempt) calling() error {
+	if !a.task.group.Rotation.Rotates() {
+		return nil
+	}
+	if err := a.node.spool.Calling(a.intent.Attempt); err != nil {
+		return a.unwritable(err)
+	}
+	return nil
+}
+
+func (a *attempt) unwritable(err error) error {
+	return &UpstreamError{Class: ClassRetry, Code: "spool", Reason: "spool_unwritable", Message: "node " + a.node.name + ": " + err.Error()}
 }
 
 // keep saves a rotated refresh token on the local disk before anything else is
@@ -61,16 +77,28 @@ func (n *Node) replay(ctx context.Context) error {
 	if n.spool == nil {
 		return nil
 	}
+	uncalled, err := n.spool.Uncalled()
+	if err != nil {
+		n.log.ErrorContext(ctx, "reading the spool", "err", err)
+	}
+	for _, attempt := range uncalled {
+		n.uncalled.Store(attempt, struct{}{})
+	}
 	kept, err := n.spool.Kept()
 	if err != nil {
 		n.log.ErrorContext(ctx, "reading the spool", "err", err)
 	}
-	if len(kept) == 0 {
+	if len(kept)+len(uncalled) == 0 {
 		return nil
 	}
-	n.log.WarnContext(ctx, "results of a former process are replayed", "results", len(kept))
 	if !n.listed(ctx) {
 		return ctx.Err()
+	}
+	for _, attempt := range uncalled {
+		n.voidUncalled(ctx, attempt)
+	}
+	if len(kept) > 0 {
+		n.log.WarnContext(ctx, "results of a former process are replayed", "results", len(kept))
 	}
 	for _, s := range kept {
 		for {
@@ -87,6 +115,29 @@ func (n *Node) replay(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// voidUncalled deletes the intent under which a former process of this node made
+// no call, before somebody takes it over and has to fear that there was one.
+// Where it fails, whoever takes over is as careful as if nothing were known.
+func (n *Node) voidUncalled(ctx context.Context, attempt string) {
+	var open *Intent
+	n.cache.reading(func(r *records) {
+		for _, intent := range r.intents {
+			if intent.Attempt == attempt && intent.Previous == "" {
+				open = &intent.Intent
+			}
+		}
+	})
+	if open != nil {
+		n.log.InfoContext(ctx, "a former process ended before its call", "app", open.App, "group", open.Group, "attempt", attempt)
+		if err := n.store.Void(ctx, *open); err != nil {
+			n.log.WarnContext(ctx, "voiding the intent of a former process", "attempt", attempt, "err", err)
+		}
+	}
+	if err := n.spool.Drop(attempt); err != nil {
+		n.log.WarnContext(ctx, "a reservation that is not needed stays on disk", "attempt", attempt, "err", err)
+	}
 }
 
 // listed waits until everything was read from the store once; what was loaded

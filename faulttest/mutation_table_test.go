@@ -76,7 +76,7 @@ func mutationsOfLeadership() []mutation {
 		}},
 	}, {
 		guard: "the session's own deadline", pkg: "store",
-		tests: []string{"TestAPartitionedLeaderStopsBeforeAnotherIsElected"},
+		tests: []string{"TestTwoClocksAreAsked"},
 		edits: []edit{{"store/session.go", "	return h.ttl - min(marginMax, h.ttl/4) - passed\n", "	return time.Hour - passed\n"}},
 	}, {
 		guard: "watch of the own election key", pkg: "store",
@@ -156,7 +156,15 @@ func mutationsOfResults() []mutation {
 	}, {
 		guard: "reservation before the call", pkg: "coordinator",
 		tests: []string{"TestFullDiskSpendsNoRefreshToken"},
-		edits: []edit{{"coordinator/spool.go", "	if err := a.node.spool.Reserve(a.intent.Attempt); err != nil {\n", "	if err := error(nil); err != nil {\n"}},
+		edits: []edit{{"coordinator/spool.go", "	if err := a.node.spool.Reserve(attempt); err != nil {\n", "	if err := error(nil); err != nil {\n"}},
+	}, {
+		guard: "note of the call", pkg: "coordinator",
+		tests: []string{"TestProcessThatComesBackVoidsNoCall"},
+		edits: []edit{{"coordinator/refresh.go", "		if err := a.calling(); err != nil {\n", "		if err := ctx.Err(); err != nil {\n"}},
+	}, {
+		guard: "voiding what a former process never called", pkg: "coordinator",
+		tests: []string{"TestProcessThatComesBackVoidsWhatItNeverCalled"},
+		edits: []edit{{"coordinator/spool.go", "			if intent.Attempt == attempt && intent.Previous == \"\" {\n", "			if intent.Attempt == \"\" {\n"}},
 	}, {
 		guard: "reading on after losing leadership", pkg: "coordinator",
 		tests: []string{"TestDeposedRefresherSavesItsResult"},

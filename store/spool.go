@@ -24,8 +24,9 @@ import (
 // What makes a result survive a crash is the order of the syncs. Reserve writes
 // the file full of zeros, syncs it and then its directory: from then on name and
 // blocks are there, and a full disk has shown itself before the upstream was
-// asked. Keep writes into these blocks and syncs the file; the directory has
-// not changed. A crash in between leaves zeros, which were promised to nobody,
+// asked. Calling writes one byte into it and syncs: zeros alone show that no call
+// was made. Keep writes into these blocks and syncs the file; the directory has
+// not changed. A crash in between leaves that byte alone, which promises nothing,
 // or a part of the result, which does not open (see unpack). Drop removes the
 // name and syncs the directory; where a crash brings the file back, its attempt
 // is found settled. A result that is kept is never written over in place.
@@ -54,6 +55,8 @@ const (
 	resultKind = "FSR"
 	resultEnd  = ".result"
 	badEnd     = ".bad" // could not be read; kept for people, and tried again at each start
+
+	calling = 'C' // the first byte of a reservation whose call was begun; a result begins with resultKind
 )
 
 // NewSpool opens the spool in dir, which is made if need be. The error says in
@@ -157,6 +160,24 @@ func (s *Spool) fillUp(f diskFile) error {
 	return s.disk.syncDir(s.dir)
 }
 
+// Calling notes in an attempt's reservation that its call is made next.
+func (s *Spool) Calling(attempt string) error {
+	s.mu.Lock()
+	f := s.reserved[attempt]
+	s.mu.Unlock()
+	if f == nil {
+		return fmt.Errorf("noting a call in the spool %s: nothing is reserved for attempt %s", s.dir, attempt)
+	}
+	_, err := f.WriteAt([]byte{calling}, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("noting a call in the spool %s: %w", s.dir, err)
+	}
+	return nil
+}
+
 // Keep saves a result, sealed.
 func (s *Spool) Keep(result coordinator.Salvage) error {
 	content, err := pack(resultAbout(result.Attempt), s.seal, &result, spooledFields)
@@ -253,9 +274,11 @@ func (s *Spool) read(name string) (result *coordinator.Salvage, stays bool, err 
 	case err != nil:
 		return nil, true, fmt.Errorf("reading the spool: %w", err)
 	case blank(content):
+		return nil, true, nil // see Uncalled
+	case content[0] == calling && blank(content[1:]):
 		return nil, false, s.disk.remove(s.path(name))
 	}
-	attempt, err := url.PathUnescape(strings.TrimSuffix(strings.TrimSuffix(name, badEnd), resultEnd))
+	attempt, err := attemptOf(name)
 	if err == nil {
 		result = &coordinator.Salvage{}
 		err = unpack(resultAbout(attempt), s.seal, content, result, spooledFields)
@@ -269,6 +292,35 @@ func (s *Spool) read(name string) (result *coordinator.Salvage, stays bool, err 
 		err = errors.Join(err, s.disk.rename(s.path(name), s.path(aside)), s.disk.syncDir(s.dir))
 	}
 	return nil, false, err
+}
+
+// Uncalled returns the attempts for which former processes made room, and no call.
+func (s *Spool) Uncalled() ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var attempts []string
+	var errs []error
+	for _, name := range s.left {
+		content, err := readFile(s.disk, s.path(name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // dropped
+			continue
+		case err != nil:
+			errs = append(errs, fmt.Errorf("reading the spool: %w", err))
+			continue
+		case !blank(content):
+			continue
+		}
+		if attempt, err := attemptOf(name); err == nil {
+			attempts = append(attempts, attempt)
+		}
+	}
+	return attempts, errors.Join(errs...)
+}
+
+// attemptOf is the attempt whose file has a name.
+func attemptOf(name string) (string, error) {
+	return url.PathUnescape(strings.TrimSuffix(strings.TrimSuffix(name, badEnd), resultEnd))
 }
 
 func resultAbout(attempt string) kept { return kept{resultKind, attempt} }

@@ -96,6 +96,10 @@ func crashAfter(t *testing.T, steps int, reserve, names, contents bool) bool {
 		err = s.Reserve("a")
 	}
 	reserved := reserve && err == nil
+	if reserved {
+		err = s.Calling("a")
+	}
+	called := reserved && err == nil
 	if err == nil {
 		err = s.Keep(spooled("a"))
 	}
@@ -114,7 +118,11 @@ func crashAfter(t *testing.T, steps int, reserve, names, contents bool) bool {
 	if f := frail.names[s.fileOf("a")]; reserved && !tried && (f == nil || len(f.data) < 64) {
 		t.Errorf("%s: what was reserved is gone", when)
 	}
-	results, err := d.start(t).Kept()
+	s = d.start(t)
+	if uncalled, err := s.Uncalled(); err != nil || (called && len(uncalled) != 0) {
+		t.Errorf("%s: a call that was noted is forgotten: %q, %v", when, uncalled, err)
+	}
+	results, err := s.Kept()
 	switch {
 	case kept && !tried && (err != nil || len(results) != 1 || !results[0].Refresh.Equal(spooled("a").Refresh)):
 		t.Errorf("%s: a result that was kept is lost: %d, %v", when, len(results), err)

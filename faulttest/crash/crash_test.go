@@ -58,6 +58,8 @@ func crashes() []crash {
 	return []crash{
 		{row: "0", name: "before the intent", lives: []string{"before_open:kill:2"}},
 		{row: "1, 2", name: "after the intent", lives: []string{"after_open:kill:2"}, lost: true},
+		{row: "1, 2", name: "after the intent, back at once", lives: []string{"after_open:kill:2"}, early: true, kinds: spooled},
+		{row: "2", name: "before the call is noted, back at once", lives: []string{"before_mark:kill:2"}, early: true, kinds: spooled},
 		{row: "2", name: "before the call", lives: []string{"before_call:kill:2"}, lost: true},
 		{row: "2", name: "before the intent of no call is voided", lives: []string{"before_call:pause=1500ms:2,before_void:kill"}, lost: true},
 		{row: "3, 3R", name: "after the request", lives: []string{"after_write:kill:2"}, lost: true},
@@ -192,7 +194,7 @@ func (s *scene) play(c crash) {
 	if !c.early {
 		s.heir = s.live("n3", false)
 		s.leads("n3")
-		s.settles("after another took over", "n2", "n3")
+		s.settles("after another took over", "n3")
 	}
 	if c.thaw {
 		_ = first.cmd.Process.Signal(syscall.SIGCONT)
@@ -207,6 +209,9 @@ func (s *scene) play(c crash) {
 	}
 	if !c.thaw || strings.Contains(c.lives[0], "kill") {
 		s.node("n1").start(s.T, "")
+	}
+	if c.next != "" {
+		s.node("n2").start(s.T, "")
 	}
 	s.settles("after the first came back", "n1", "n2", "n3")
 

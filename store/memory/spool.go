@@ -12,16 +12,19 @@ import (
 
 // The operations of a Spool that can be made to fail.
 const (
-	OpReserve Op = "reserve"
-	OpKeep    Op = "keep"
-	OpDrop    Op = "drop"
-	OpKept    Op = "kept"
+	OpReserve  Op = "reserve"
+	OpCalling  Op = "calling"
+	OpKeep     Op = "keep"
+	OpDrop     Op = "drop"
+	OpKept     Op = "kept"
+	OpUncalled Op = "uncalled"
 )
 
 // Errors of a Spool's faults.
 var (
-	ErrDiskFull   = errors.New("the disk is full")
-	ErrSpoolEnded = errors.New("the process that used this spool has ended")
+	ErrDiskFull    = errors.New("the disk is full")
+	ErrSpoolEnded  = errors.New("the process that used this spool has ended")
+	ErrNotReserved = errors.New("nothing is reserved")
 )
 
 // Spool is a spool on a disk in memory, as one process uses it. It implements
@@ -46,6 +49,7 @@ type disk struct {
 // file is a reservation, or a result.
 type file struct {
 	life   int // of the process that made it
+	called bool
 	result *coordinator.Salvage
 }
 
@@ -102,6 +106,19 @@ func (s *Spool) Reserve(attempt string) error {
 	})
 }
 
+// Calling notes that the call of an attempt is made next.
+func (s *Spool) Calling(attempt string) error {
+	return s.use(OpCalling, func(d *disk) error {
+		f, there := d.files[attempt]
+		if !there {
+			return ErrNotReserved
+		}
+		f.called = true
+		d.files[attempt] = f
+		return nil
+	})
+}
+
 // Keep saves a result.
 func (s *Spool) Keep(result coordinator.Salvage) error {
 	return s.use(OpKeep, func(d *disk) error {
@@ -125,9 +142,9 @@ func (s *Spool) Drop(attempt string) error {
 // Kept returns what former processes left, oldest first.
 func (s *Spool) Kept() (kept []coordinator.Salvage, err error) {
 	err = s.use(OpKept, func(d *disk) error {
-		maps.DeleteFunc(d.files, func(_ string, f file) bool { return f.life < s.life && f.result == nil })
+		maps.DeleteFunc(d.files, func(_ string, f file) bool { return f.life < s.life && f.result == nil && f.called })
 		for _, f := range d.files {
-			if f.life < s.life {
+			if f.life < s.life && f.result != nil {
 				kept = append(kept, copySalvage(*f.result, 0))
 			}
 		}
@@ -137,6 +154,19 @@ func (s *Spool) Kept() (kept []coordinator.Salvage, err error) {
 		return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.Attempt, b.Attempt))
 	})
 	return kept, err
+}
+
+// Uncalled returns the attempts of former processes that made no call.
+func (s *Spool) Uncalled() (attempts []string, err error) {
+	err = s.use(OpUncalled, func(d *disk) error {
+		for attempt, f := range d.files {
+			if f.life < s.life && f.result == nil && !f.called {
+				attempts = append(attempts, attempt)
+			}
+		}
+		return nil
+	})
+	return attempts, err
 }
 
 // use lets the next fault of op happen, or does it.

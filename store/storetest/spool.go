@@ -37,6 +37,7 @@ func SpoolTests() []SpoolTest {
 		{"KeepsUntilDropped", testSpoolUntilDropped},
 		{"ForgetsWhatIsDropped", testSpoolDrop},
 		{"ForgetsReservationsOfFormerProcesses", testSpoolForgetsReservations},
+		{"TellsWhichAttemptsOfFormerProcessesMadeNoCall", testSpoolUncalled},
 		{"TellsOnlyOfFormerProcesses", testSpoolFormer},
 		{"KeepsTheLastOfAnAttempt", testSpoolTwice},
 		{"TellsTheOldestFirst", testSpoolOrder},
@@ -116,12 +117,50 @@ func testSpoolDrop(t *testing.T, d Disk) {
 }
 
 func testSpoolForgetsReservations(t *testing.T, d Disk) {
-	noError(t, d.Start(t).Reserve("a"))
+	former := d.Start(t)
+	noError(t, former.Reserve("a"))
+	noError(t, former.Reserve("b"))
+	noError(t, former.Calling("b"))
 	spool := d.Start(t)
 	noError(t, spool.Reserve("own"))
 	keeps(t, spool)
 	noError(t, spool.Keep(aside("own", 1)))
 	keeps(t, d.Start(t), aside("own", 1))
+}
+
+func testSpoolUncalled(t *testing.T, d Disk) {
+	spool := d.Start(t)
+	for _, attempt := range []string{"uncalled", "called", "kept", "dropped"} {
+		noError(t, spool.Reserve(attempt))
+	}
+	noError(t, spool.Calling("called"))
+	noError(t, spool.Calling("kept"))
+	noError(t, spool.Keep(aside("kept", 1)))
+	noError(t, spool.Drop("dropped"))
+	uncalled(t, spool)
+	if spool.Calling("never reserved") == nil {
+		t.Error("a call without a reservation is noted")
+	}
+	for _, own := range []string{"own", "own of the next"} {
+		spool = d.Start(t)
+		noError(t, spool.Reserve(own))
+		noError(t, spool.Calling(own))
+		keeps(t, spool, aside("kept", 1))
+		uncalled(t, spool, "uncalled")
+	}
+	noError(t, spool.Drop("uncalled"))
+	uncalled(t, spool)
+	uncalled(t, d.Start(t))
+}
+
+// uncalled checks which attempts a spool tells of that made no call.
+func uncalled(t *testing.T, s coordinator.Spool, want ...string) {
+	t.Helper()
+	got, err := s.Uncalled()
+	noError(t, err)
+	if diff := diff(want, got); diff != "" {
+		t.Errorf("uncalled (-want +got):\n%s", diff)
+	}
 }
 
 func testSpoolFormer(t *testing.T, d Disk) {
