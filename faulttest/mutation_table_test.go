@@ -135,7 +135,7 @@ func mutationsOfAttempts() []mutation {
 	}, {
 		guard: "sweep of intents of the own epoch", pkg: "coordinator",
 		tests: []string{"TestOwnIntentWithoutAWorkerIsTakenOver"},
-		edits: []edit{{"coordinator/plan.go", "	case open:\n", "	case open && intent.Node != n.name:\n"}},
+		edits: []edit{{"coordinator/plan.go", "	case open:\n", "	case open && intent.Node == n.name:\n		return t, false\n	case open:\n"}},
 	}}
 }
 

@@ -242,7 +242,8 @@ func (s *scene) apply() {
 		}))
 		refresh, err := s.platform.Issue(s.id, "someone")
 		must(s.T, err)
-		app.Provider, app.Options = "oauth", map[string]string{"rotation": s.kind}
+		app.Provider, app.Upstream = "oauth2", s.box+"/oauth/token"
+		app.Options = map[string]string{"grant": "refresh_token", "rotation": s.kind}
 		app.Credentials = secrets("client_id", s.id, "client_secret", "s", coordinator.CredentialRefresh, refresh)
 	}
 	_, err := s.watcher.Apply(s.Context(), app, coordinator.Applying{})
@@ -345,16 +346,16 @@ func (s *scene) judge(c crash) {
 	if report.Minting.Peak > 1 {
 		s.Errorf("%d calls at once", report.Minting.Peak)
 	}
-	v, _ := s.watcher.View(crmToken)
+	state, grant := s.state()
 	uncertain := s.kind == "strict" && c.lost
-	if got := v.State.Status == coordinator.StatusUncertain; got != uncertain || (!got && v.State.Status != coordinator.StatusFresh) {
-		s.Errorf("the state is %s (%s); uncertain: want %t", v.State.Status, v.State.Reason, uncertain)
+	if got := state.Status == coordinator.StatusUncertain; got != uncertain || (!got && state.Status != coordinator.StatusFresh) {
+		s.Errorf("the state is %s (%s); uncertain: want %t", state.Status, state.Reason, uncertain)
 	}
 	if uncertain && s.heir.Hazards()["lost_result"] == 0 {
 		s.Error("nobody has counted what was lost")
 	}
-	if !uncertain && !c.idle && v.Version() < 2 {
-		s.Errorf("version %d", v.Version())
+	if !uncertain && !c.idle && state.Version < 2 {
+		s.Errorf("version %d", state.Version)
 	}
 	if s.kind == "plain" {
 		return
@@ -362,12 +363,24 @@ func (s *scene) judge(c crash) {
 	if report.OAuth.Revoked != 0 || (s.kind == "strict" && report.OAuth.Reused != 0) {
 		s.Errorf("%d refresh tokens were presented again, %d grants revoked", report.OAuth.Reused, report.OAuth.Revoked)
 	}
-	newest, _ := s.platform.CurrentRefresh(s.id, "someone")
+	newest, lives := s.platform.CurrentRefresh(s.id, "someone")
+	if !lives || (!uncertain && grant.Current.Reveal() != newest) {
+		s.Errorf("the platform's newest refresh token is not kept; it lives: %t", lives)
+	}
+}
+
+// state is what etcd holds of the token and of the grant.
+func (s *scene) state() (state coordinator.State, grant coordinator.Grant) {
+	s.Helper()
 	for _, r := range s.records() {
-		if grant, ok := r.(coordinator.Grant); ok && !uncertain && grant.Current.Reveal() != newest {
-			s.Error("the newest refresh token is lost")
+		switch r := r.(type) {
+		case coordinator.State:
+			state = r
+		case coordinator.Grant:
+			grant = r
 		}
 	}
+	return state, grant
 }
 
 func must(t *testing.T, err error) {

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -20,6 +18,7 @@ import (
 	"time"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/oauth2"
 	"freshet/coordinator/provider/wechat"
 	"freshet/store"
 	"freshet/store/seal"
@@ -78,7 +77,7 @@ func (c nodeConfig) open(log *slog.Logger) (*coordinator.Node, func() error, err
 	}
 	node, err := coordinator.New(coordinator.Config{
 		Name: c.Name, Follower: c.Follower, Store: kept, Spool: spool, Logger: log.With("node", c.Name),
-		Providers:      map[string]coordinator.Provider{"wechat": wechat.New(wechat.Config{}), "oauth": oauthProvider{}},
+		Providers:      map[string]coordinator.Provider{"wechat": wechat.New(wechat.Config{}), "oauth2": oauth2.New(oauth2.Config{})},
 		TakeoverMargin: takeoverMargin, Heartbeat: sessionTTL / 4,
 	})
 	shut := func() error { return errors.Join(kept.Close(), spool.Close()) }
@@ -184,63 +183,4 @@ func soon(t *testing.T, wrong string, done func() bool) {
 			t.Fatal(wrong)
 		}
 	}
-}
-
-// oauthProvider exchanges refresh tokens at the sandbox's token endpoint. The
-// option "rotation" is the class.
-type oauthProvider struct{}
-
-// Check wants a client and a refresh token.
-func (oauthProvider) Check(app coordinator.App) error {
-	for _, field := range []string{"client_id", "client_secret", coordinator.CredentialRefresh} {
-		if app.Credentials[field].IsZero() {
-			return coordinator.Invalidf("no %s", field)
-		}
-	}
-	return nil
-}
-
-// Groups returns the one group.
-func (oauthProvider) Groups(app coordinator.App) []coordinator.Group {
-	rotation := coordinator.Rotation{Class: coordinator.RotationClass(app.Options["rotation"]), Grace: 10 * time.Minute}
-	return []coordinator.Group{{Name: "access_token", Tokens: []string{"access_token"}, Rotation: rotation}}
-}
-
-// Identity is the client.
-func (oauthProvider) Identity(app coordinator.App) string {
-	return app.Credentials["client_id"].Reveal()
-}
-
-// Upstream is the server.
-func (oauthProvider) Upstream(app coordinator.App) string { return app.Upstream }
-
-// Fetch presents the refresh token.
-func (oauthProvider) Fetch(ctx context.Context, call coordinator.Call) (coordinator.Yield, error) {
-	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {call.Refresh.Reveal()}}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, call.App.Upstream+"/oauth/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		return coordinator.Yield{}, err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(call.App.Credentials["client_id"].Reveal(), call.App.Credentials["client_secret"].Reveal())
-	lost := &coordinator.UpstreamError{Class: coordinator.ClassRetry, Code: "lost", Reason: "lost", Ambiguous: true}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return coordinator.Yield{}, lost
-	}
-	defer func() { _ = resp.Body.Close() }()
-	var answer struct {
-		Access  string `json:"access_token"`
-		Refresh string `json:"refresh_token"`
-		Expires int    `json:"expires_in"`
-		Error   string `json:"error"`
-	}
-	switch err := json.NewDecoder(resp.Body).Decode(&answer); {
-	case err != nil:
-		return coordinator.Yield{}, lost
-	case answer.Error != "":
-		return coordinator.Yield{}, &coordinator.UpstreamError{Class: coordinator.ClassReauthorize, Code: answer.Error, Reason: answer.Error}
-	}
-	value := coordinator.Value{Value: coordinator.NewSecret(answer.Access), Lifetime: time.Duration(answer.Expires) * time.Second}
-	return coordinator.Yield{Values: map[string]coordinator.Value{"access_token": value}, Refresh: coordinator.NewSecret(answer.Refresh)}, nil
 }
