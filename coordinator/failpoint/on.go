@@ -60,7 +60,7 @@ func parse(text string) (map[Point]*order, error) {
 func action(name string) (func(), error) {
 	if text, ok := strings.CutPrefix(name, "pause="); ok {
 		d, err := time.ParseDuration(text)
-		return func() { time.Sleep(d) }, err
+		return func() { <-time.After(d) }, err
 	}
 	switch name {
 	case "kill":
