@@ -74,7 +74,9 @@ func (s *Store) register(ctx context.Context, held *session, info func() coordin
 // the name behind for as long as its session lives: that long it is waited for.
 func (s *Store) takeName(ctx context.Context, held *session, info coordinator.NodeInfo) (int64, error) {
 	key, value := s.keys.of(info), encodeRecord(info)
-	patience, cancel := context.WithTimeoutCause(ctx, s.config.SessionTTL+nameMargin, coordinator.ErrNameTaken)
+	// Twice, since a new leader of etcd gives every lease its whole life again.
+	atMost := 2*s.config.SessionTTL + nameMargin
+	patience, cancel := context.WithTimeoutCause(ctx, atMost, coordinator.ErrNameTaken)
 	defer cancel()
 	for told := false; ; {
 		there, err := s.nodeAt(ctx, key)
@@ -90,7 +92,7 @@ func (s *Store) takeName(ctx context.Context, held *session, info coordinator.No
 		}
 		if !told {
 			s.log.WarnContext(ctx, "this node's name is in use, waiting for it", "name", info.Name,
-				"instance", there.Instance, "address", there.Address, "at_most", s.config.SessionTTL+nameMargin)
+				"instance", there.Instance, "address", there.Address, "at_most", atMost)
 			told = true
 		}
 		anything := func(*clientv3.Event) bool { return true }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -115,8 +116,33 @@ func TestTheNameOfADeadProcessIsWaitedFor(t *testing.T) {
 	s, c := open(t), raw(t)
 	lease, err := c.Grant(soon(t), int64(testTTL/time.Second)) // of a process that died
 	must(t, err)
+	waitForName(t, s, c, lease.ID)
+}
+
+// TestTheNameOfADeadProcessIsWaitedForThroughAnElectionOfEtcd renews the dead
+// process's lease once, as a new leader of etcd does with every lease.
+func TestTheNameOfADeadProcessIsWaitedForThroughAnElectionOfEtcd(t *testing.T) {
+	t.Parallel()
+	s, c := open(t), raw(t)
+	lease, err := c.Grant(soon(t), int64(testTTL/time.Second)+1)
+	must(t, err)
+	var renewing sync.WaitGroup
+	defer renewing.Wait()
+	renewing.Go(func() {
+		<-time.After(3 * testTTL / 4)
+		if _, err := c.KeepAliveOnce(soon(t), lease.ID); err != nil {
+			t.Error(err)
+		}
+	})
+	waitForName(t, s, c, lease.ID)
+}
+
+// waitForName lets a dead process have a name under a lease, and waits until a
+// living one has it.
+func waitForName(t *testing.T, s *Store, c *clientv3.Client, lease clientv3.LeaseID) {
+	t.Helper()
 	dead := coordinator.NodeInfo{Name: "n", Instance: "dead"}
-	must(t, second(c.Put(soon(t), s.keys.of(dead), string(encodeRecord(dead)), clientv3.WithLease(lease.ID))))
+	must(t, second(c.Put(soon(t), s.keys.of(dead), string(encodeRecord(dead)), clientv3.WithLease(lease))))
 	run(t, func(ctx context.Context) {
 		if err := s.Join(ctx, func() coordinator.NodeInfo { return coordinator.NodeInfo{Name: "n", Instance: "alive"} }); !errors.Is(err, context.Canceled) {
 			t.Errorf("Join returned %v", err)
