@@ -22,10 +22,11 @@ type NodeInfo struct {
 // way from the refresher through the store to a node works, and what time the
 // refresher thinks it is.
 type Heartbeat struct {
-	Epoch    Epoch
-	Node     string
-	At       time.Time
-	Revision int64
+	Epoch     Epoch
+	Node      string
+	At        time.Time
+	Upstreams []UpstreamState // that do not work, sorted by name
+	Revision  int64
 }
 
 // HeartbeatEvery is the pause between two heartbeats.

@@ -34,6 +34,7 @@ func (a *attempt) failed(state State, failure error) State {
 	if status, reason, due, ok := a.afterUnresolved(next, upstream, now); ok {
 		next.Status, next.Reason, next.Due = status, reason, due
 	}
+	next.Hold = holdOf(upstream, now)
 	if a.deaths > 0 {
 		next.Deaths = a.deaths
 	}
@@ -133,4 +134,12 @@ func (a *attempt) noteAnd(ctx context.Context, state State, answered *Request) e
 		return a.catchUp(ctx, err)
 	}
 	return a.node.knows(ctx, func(r *records) bool { return r.states[state.Name].Revision > state.Revision })
+}
+
+// holdOf is until when the platform wants no call; zero where it has not said.
+func holdOf(failure *UpstreamError, now time.Time) time.Time {
+	if failure.RetryAfter <= 0 || failure.Reason == ReasonBudget {
+		return time.Time{}
+	}
+	return now.Add(failure.RetryAfter)
 }

@@ -27,9 +27,10 @@ type refresher struct {
 	busy    map[string]int     // :: upstream → workers
 	waiting map[string][]groupID
 	resting map[groupID]time.Time // :: group whose attempt ended without an outcome → until when
+	gates   map[string]*gate      // :: upstream → what stands before calls to it
 
 	finished chan ended
-	beats    chan struct{} // holds one
+	beats    chan []UpstreamState // holds one
 	workers  sync.WaitGroup
 }
 
@@ -49,8 +50,8 @@ const pauseAfterError = 5 * time.Second
 func (n *Node) lead(root, led context.Context, l Leadership) error {
 	r := &refresher{
 		node: n, held: l, log: n.log.With("epoch", int64(l.Epoch)),
-		planned: map[groupID]task{}, live: map[groupID]string{}, busy: map[string]int{}, waiting: map[string][]groupID{}, resting: map[groupID]time.Time{},
-		finished: make(chan ended), beats: make(chan struct{}, 1),
+		planned: map[groupID]task{}, live: map[groupID]string{}, busy: map[string]int{}, waiting: map[string][]groupID{}, resting: map[groupID]time.Time{}, gates: map[string]*gate{},
+		finished: make(chan ended), beats: make(chan []UpstreamState, 1),
 	}
 	if !n.cache.reached(led.Done(), l.Revision) {
 		return context.Cause(led)
@@ -91,6 +92,7 @@ func (r *refresher) run(root, led context.Context) error {
 			r.takeInbox()
 		case <-timer.C:
 		case <-beat.C:
+			r.nudge()
 			r.tick()
 		case e := <-r.finished:
 			if errors.Is(e.err, ErrFenced) {
@@ -105,7 +107,7 @@ func (r *refresher) run(root, led context.Context) error {
 // tick lets the heartbeat go on: it stops when this loop hangs.
 func (r *refresher) tick() {
 	select {
-	case r.beats <- struct{}{}:
+	case r.beats <- r.upstreams():
 	default:
 	}
 }
@@ -113,12 +115,13 @@ func (r *refresher) tick() {
 // beat writes a heartbeat for each tick of the loop.
 func (r *refresher) beat(ctx context.Context) {
 	for {
+		var upstreams []UpstreamState
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.beats:
+		case upstreams = <-r.beats:
 		}
-		err := r.node.store.Beat(ctx, Heartbeat{Epoch: r.held.Epoch, Node: r.node.name, At: time.Now()})
+		err := r.node.store.Beat(ctx, Heartbeat{Epoch: r.held.Epoch, Node: r.node.name, At: time.Now(), Upstreams: upstreams})
 		if err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "heartbeat", "err", err)
 		}
@@ -207,9 +210,12 @@ func (r *refresher) start(root, ctx context.Context) {
 			return
 		}
 		t := r.planned[id]
-		upstream := r.node.providers[t.app.Provider].Upstream(t.app)
+		upstream := r.upstreamOf(t)
 		if r.busy[upstream] >= r.node.workers {
 			r.waiting[upstream] = append(r.waiting[upstream], id)
+			continue
+		}
+		if !r.admit(upstream, &t) {
 			continue
 		}
 		delete(r.planned, id)
@@ -236,6 +242,7 @@ func (r *refresher) end(e ended) {
 		r.resting[e.id] = time.Now().Add(pauseAfterError)
 	}
 	r.replan(e.id.app)
+	r.afterCall(upstream)
 	for len(r.waiting[upstream]) > 0 {
 		next := r.waiting[upstream][0]
 		r.waiting[upstream] = r.waiting[upstream][1:]
@@ -250,6 +257,7 @@ func (r *refresher) end(e ended) {
 // other error that the attempt ended without an outcome.
 func (r *refresher) work(root, ctx context.Context, t task) error {
 	a := &attempt{node: r.node, held: r.held, task: t, log: r.log.With("app", t.app.Name, "group", t.group.Name)}
+	defer t.pass.answered(errNotCalled)
 	err := a.do(root, ctx)
 	// The next plan, and the memory of a node that ends, shall know the outcome.
 	shown, cancel := context.WithTimeout(context.WithoutCancel(ctx), seenLimit)

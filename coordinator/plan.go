@@ -22,6 +22,9 @@ type task struct {
 	grant   *Grant  // whose refresh token the group spends; nil: none
 	foreign *Intent // to take over
 	budgets []Budget
+
+	salvaged bool  // a saved result may settle it without a call
+	pass     *pass // to call the upstream
 }
 
 type taskKind int
@@ -41,6 +44,7 @@ const (
 // clock but changes nothing.
 func (n *Node) plan(r *records, t task, now time.Time) (_ task, ok bool) {
 	intent, open := r.intents[t.id]
+	t.salvaged = len(r.salvage[t.id]) > 0
 	switch {
 	case r.paused != nil || t.app.Paused:
 		return t, false
@@ -51,7 +55,7 @@ func (n *Node) plan(r *records, t task, now time.Time) (_ task, ok bool) {
 		t.kind, t.foreign, t.reason = taskTakeOver, &intent.Intent, takeoverReason(intent.Intent)
 		t.at = intent.seen.Add(intent.Timeout + n.margin)
 		return t, true
-	case len(r.salvage[t.id]) > 0:
+	case t.salvaged:
 		t.kind, t.reason, t.at = taskFetch, ReasonDue, now
 		return t, true
 	}

@@ -230,11 +230,12 @@ func (a *attempt) fetch(ctx context.Context) (yield Yield, err error) {
 		failpoint.Hit(failpoint.AfterWrite)
 	}})
 	failpoint.Hit(failpoint.BeforeCall)
-	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) {
+	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) || !a.task.pass.admit() {
 		return Yield{}, errNotCalled
 	}
 	a.asked = time.Now()
 	yield, err = a.node.providers[a.task.app.Provider].Fetch(reading, call)
+	a.task.pass.answered(err)
 	a.fetched = time.Since(a.began)
 	failpoint.Hit(failpoint.AfterAnswer)
 	a.rotated = !yield.Refresh.IsZero()

@@ -51,12 +51,14 @@ func (a *attempt) probe(ctx context.Context, state State) (Answer, int) {
 	early := a.task.group.Exclusive && time.Until(state.Expires) > a.task.group.Overlap
 	switch {
 	case err == nil && alive:
+		a.task.pass.answered(nil)
 		return AnswerAlive, 0
 	case err == nil && early:
 		return AnswerRefreshing, state.Deaths + 1
 	case err == nil:
 		return AnswerRefreshing, 0
 	case unknown && time.Since(state.Forced) < unknownPause:
+		a.task.pass.answered(upstream)
 		a.log.WarnContext(ctx, "report not believed again", "token", state.Name.String(), "err", upstream)
 		return AnswerThrottled, 0
 	}
@@ -71,7 +73,7 @@ func (a *attempt) lives(ctx context.Context, state State) (bool, error) {
 	prober, ok := a.node.providers[a.task.app.Provider].(Prober)
 	v, held := a.node.cache.view(state.Name)
 	if !ok || !held || v.Token == nil || !a.held.Held() {
-		return false, &UpstreamError{Class: ClassRetry, Code: "none", Reason: "no_probe", Message: errNoProbe.Error()}
+		return false, &UpstreamError{Class: ClassCaller, Code: "none", Reason: "no_probe", Message: errNoProbe.Error()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.task.app.Refresh.Timeout)
 	defer cancel()

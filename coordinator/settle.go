@@ -190,7 +190,7 @@ func (a *attempt) succeeded(state State, held Token, value Value) (State, *Token
 	next.Deleted, next.Status, next.Reason, next.Failures = false, StatusFresh, "", 0
 	next.Unresolved = time.Time{}
 	next.Incarnation = a.task.app.Incarnation
-	next.Due, next.Epoch = due, a.intent.Epoch
+	next.Due, next.Epoch, next.Hold = due, a.intent.Epoch, time.Time{}
 	if token != nil {
 		next.Version, next.Issued, next.Expires = token.Version, token.Issued, token.Expires
 	}

@@ -36,6 +36,7 @@ type State struct {
 	Due         time.Time // when the refresher acts next
 	Failures    int       // in a row
 	Forced      time.Time // last forced fetch
+	Hold        time.Time // the platform wants no call before; zero: it has not said
 	Deaths      int       // early deaths in a row of values we had not replaced
 	Verdict     Verdict   // answer to the last report
 

@@ -274,3 +274,18 @@ func TestSealsNameEveryKeyAndWhoLacksIt(t *testing.T) {
 		t.Errorf("RecordsOf: %d, %d", got.RecordsOf(1), got.RecordsOf(9))
 	}
 }
+
+func TestStatusTellsOfUpstreamsThatAreDown(t *testing.T) {
+	f := newFake().root()
+	f.person("k", map[coordinator.Verb][]string{coordinator.VerbView: {"shop/*"}})
+	f.down = []coordinator.UpstreamState{{Name: "api.example.com", State: coordinator.BreakerOpen, Since: time.Unix(1000, 0), Waiting: 7}}
+	a, _ := newAPI(t, f)
+	got := decode[client.Status](t, get(t, a.Handler(), "/v1/status")).Upstreams
+	if len(got) != 1 || got[0].Name != "api.example.com" || got[0].State != "open" || got[0].Waiting != 7 || got[0].Since.IsZero() {
+		t.Errorf("%+v", got)
+	}
+	few := do(t, a.Handler(), ask{method: http.MethodGet, target: "/v1/status", key: "k"})
+	if got := decode[client.Status](t, few); len(got.Upstreams) != 0 {
+		t.Errorf("a client that may see one app was told of %+v", got.Upstreams)
+	}
+}

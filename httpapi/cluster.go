@@ -45,10 +45,20 @@ func (a *API) getStatus(r request) (answer, error) {
 	if s.OutageTolerance >= 0 {
 		status.OutageToleranceSeconds = new(s.OutageTolerance.Seconds())
 	}
+	if r.mayCluster(seeing()...) == nil {
+		status.Upstreams = upstreamsOf(a.node.Upstreams())
+	}
 	for state, tokens := range s.States {
 		status.States[string(state)] = tokens
 	}
 	return ok(status), nil
+}
+
+func upstreamsOf(down []coordinator.UpstreamState) (list []client.Upstream) {
+	for _, u := range down {
+		list = append(list, client.Upstream{Name: u.Name, State: string(u.State), Since: seconds(u.Since), Waiting: u.Waiting})
+	}
+	return list
 }
 
 // seen is the cluster's status with apps, tokens, and what follows from them

@@ -31,6 +31,7 @@ type fakeNode struct {
 	status  coordinator.ClusterStatus
 	nodes   []coordinator.NodeInfo
 	seals   coordinator.Seals
+	down    []coordinator.UpstreamState
 
 	readErr   error                      // of Read, for a name that exists
 	err       error                      // of everything that writes
@@ -408,3 +409,5 @@ func decode[T any](t testing.TB, w *httptest.ResponseRecorder) T {
 	}
 	return out
 }
+
+func (f *fakeNode) Upstreams() []coordinator.UpstreamState { return f.down }

@@ -52,6 +52,7 @@ type Cluster interface {
 	Name() string
 	Status() coordinator.ClusterStatus
 	Nodes() []coordinator.NodeInfo // sorted by name
+	Upstreams() []coordinator.UpstreamState
 	Health() coordinator.Health
 	Margin() time.Duration                                // kept of a value's life for clocks that differ
 	Seals(ctx context.Context) (coordinator.Seals, error) // reads every secret record there is

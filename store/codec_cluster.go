@@ -19,6 +19,14 @@ func heartbeatFields(w *wire, h *coordinator.Heartbeat) {
 	integer(w, 1, &h.Epoch)
 	text(w, 2, &h.Node)
 	w.instant(3, &h.At)
+	list(w, 4, &h.Upstreams, upstreamFields)
+}
+
+func upstreamFields(w *wire, u *coordinator.UpstreamState) {
+	text(w, 1, &u.Name)
+	text(w, 2, &u.State)
+	w.instant(3, &u.Since)
+	integer(w, 4, &u.Waiting)
 }
 
 func electedFields(w *wire, e *coordinator.Elected) {

@@ -31,7 +31,8 @@ func stateFields(w *wire, s *coordinator.State) {
 	text(w, 14, &s.Attempt)
 	list(w, 15, &s.Outcomes, outcomeFields)
 	w.instant(16, &s.Unresolved)
-	w.newer(16, &s.Newer)
+	w.instant(17, &s.Hold)
+	w.newer(17, &s.Newer)
 }
 
 func verdictFields(w *wire, v *coordinator.Verdict) {

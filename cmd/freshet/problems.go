@@ -43,6 +43,10 @@ func problemsOf(all overview) []string {
 	if s.SkewSeconds > 2 {
 		problems = append(problems, fmt.Sprintf("the clock of %s is %.1f s behind the refresher's: check NTP", s.Node, s.SkewSeconds))
 	}
+	for _, u := range s.Upstreams {
+		problems = append(problems, fmt.Sprintf("%s has not worked since %s: it is tried every half minute, and %d refreshes wait for it; look at the network between, and at the platform's own notices",
+			u.Name, short(u.Since), u.Waiting))
+	}
 	if s.Paused {
 		problems = append(problems, "refreshing is paused for the whole cluster")
 	}

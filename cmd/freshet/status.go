@@ -95,6 +95,7 @@ func (t *terminal) printOverview(all overview) {
 		{"answered by", answeredBy(s)},
 	})
 	t.printNodes(all.Nodes)
+	t.printUpstreams(s.Upstreams)
 	t.printStates(all.States)
 	problems := problemsOf(all)
 	if len(problems) == 0 {
@@ -129,6 +130,18 @@ func (t *terminal) printNodes(nodes []client.Node) {
 			role = "follower (never refreshes)"
 		}
 		rows = append(rows, []string{n.Name, role, orDash(n.Address), orDash(n.Build), roughly(time.Since(n.StartedAt))})
+	}
+	t.print("")
+	t.table(rows)
+}
+
+func (t *terminal) printUpstreams(upstreams []client.Upstream) {
+	if len(upstreams) == 0 {
+		return
+	}
+	rows := [][]string{{"UPSTREAM", "CALLS", "SINCE", "WAITING"}}
+	for _, u := range upstreams {
+		rows = append(rows, []string{u.Name, t.paint(red, u.State), short(u.Since), fmt.Sprint(u.Waiting)})
 	}
 	t.print("")
 	t.table(rows)

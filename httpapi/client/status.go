@@ -26,6 +26,15 @@ type Status struct {
 	Draining               bool           `json:"draining"`
 	Source                 string         `json:"source"` // of what this node serves: see SourceCluster
 	Build                  string         `json:"build,omitempty"`
+	Upstreams              []Upstream     `json:"upstreams,omitempty"` // that do not work, for who may see the whole cluster
+}
+
+// Upstream is a third party that fails and is called sparingly until it answers.
+type Upstream struct {
+	Name    string    `json:"name"`  // its host
+	State   string    `json:"state"` // "open": it is left alone; "half-open": one call finds out whether it is back
+	Since   time.Time `json:"since"`
+	Waiting int       `json:"waiting"` // refreshes that wait for it
 }
 
 // Etcd is how full etcd is, by its fullest member; all zero until it has told.
