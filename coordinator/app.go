@@ -47,6 +47,7 @@ type RefreshSettings struct {
 	RetryMax time.Duration // longest wait; default 5 min
 	Timeout  time.Duration // of one upstream call; default 10 s
 	Budget   int           // upstream calls a day as the platform counts it; default: the provider's
+	Probe    time.Duration // between two looks at whether a value still lives, see ProbeOff; default: the provider's
 }
 
 // Defaults of RefreshSettings.
@@ -54,6 +55,13 @@ const (
 	DefaultRetryMin    = 5 * time.Second
 	DefaultRetryMax    = 5 * time.Minute
 	DefaultCallTimeout = 10 * time.Second
+)
+
+// ProbeOff as RefreshSettings.Probe means that no value is looked at unless
+// somebody reports it dead. MinProbe is the shortest time between two looks.
+const (
+	ProbeOff time.Duration = -1
+	MinProbe               = time.Minute
 )
 
 // Window is the last part of a lifetime, in which a token is refreshed: a share
@@ -111,6 +119,7 @@ func (a App) Inherit(parent App) App {
 	a.Refresh.RetryMax = firstOf(a.Refresh.RetryMax, parent.Refresh.RetryMax)
 	a.Refresh.Timeout = firstOf(a.Refresh.Timeout, parent.Refresh.Timeout)
 	a.Refresh.Budget = firstOf(a.Refresh.Budget, parent.Refresh.Budget)
+	a.Refresh.Probe = firstOf(a.Refresh.Probe, parent.Refresh.Probe)
 	return a
 }
 

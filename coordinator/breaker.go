@@ -128,6 +128,9 @@ func (p *pass) answered(err error) {
 // goes on; what salvage may settle asks again should it need one all the same.
 func (r *refresher) admit(upstream string, t *task) bool {
 	g := r.gateOf(upstream)
+	if r.skipProbe(g, t) {
+		return false
+	}
 	t.pass = &pass{gate: g}
 	if !t.calls() || t.salvaged || t.pass.admit() {
 		delete(g.parked, t.id)

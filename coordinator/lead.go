@@ -27,6 +27,7 @@ type refresher struct {
 	busy    map[string]int     // :: upstream → workers
 	waiting map[string][]groupID
 	resting map[groupID]time.Time // :: group whose attempt ended without an outcome → until when
+	probes  map[groupID]time.Time // :: group → when its value is looked at next
 	gates   map[string]*gate      // :: upstream → what stands before calls to it
 
 	finished chan ended
@@ -50,7 +51,7 @@ const pauseAfterError = 5 * time.Second
 func (n *Node) lead(root, led context.Context, l Leadership) error {
 	r := &refresher{
 		node: n, held: l, log: n.log.With("epoch", int64(l.Epoch)),
-		planned: map[groupID]task{}, live: map[groupID]string{}, busy: map[string]int{}, waiting: map[string][]groupID{}, resting: map[groupID]time.Time{}, gates: map[string]*gate{},
+		planned: map[groupID]task{}, live: map[groupID]string{}, busy: map[string]int{}, waiting: map[string][]groupID{}, resting: map[groupID]time.Time{}, gates: map[string]*gate{}, probes: map[groupID]time.Time{},
 		finished: make(chan ended), beats: make(chan []UpstreamState, 1),
 	}
 	if !n.cache.reached(led.Done(), l.Revision) {
@@ -179,6 +180,7 @@ func (r *refresher) replan(app string) {
 			if budget, counted := known.budgetOf(t.app, t.group, now); counted {
 				t.budgets = []Budget{budget}
 			}
+			t = r.planProbe(t, now)
 			t.at = later(t.at, r.resting[t.id])
 			current[t.id] = struct{}{}
 			r.planned[t.id] = t
@@ -188,6 +190,7 @@ func (r *refresher) replan(app string) {
 	for id := range r.planned {
 		if _, ok := current[id]; !ok && id.app == app {
 			r.forget(id)
+			delete(r.probes, id)
 		}
 	}
 }
@@ -215,12 +218,15 @@ func (r *refresher) start(root, ctx context.Context) {
 			r.waiting[upstream] = append(r.waiting[upstream], id)
 			continue
 		}
-		if !r.admit(upstream, &t) {
+		if r.yields(&t, upstream) || !r.admit(upstream, &t) {
 			continue
 		}
 		delete(r.planned, id)
 		r.live[id] = upstream
 		r.busy[upstream]++
+		if t.kind == taskProbe {
+			r.nextProbe(&t)
+		}
 		r.workers.Go(func() {
 			e := ended{id: id, err: r.work(root, ctx, t)}
 			select {
@@ -283,6 +289,8 @@ func (a *attempt) do(root, ctx context.Context) error {
 	case taskVoid:
 		a.intent = *a.task.foreign
 		return a.void(ctx)
+	case taskProbe:
+		return a.watch(ctx)
 	case taskFetch, taskTakeOver:
 	}
 	return a.run(root, ctx)

@@ -37,6 +37,7 @@ const (
 	taskGiveUp                       // say that the grant is gone
 	taskRaise                        // let the state know a version that a restored store has forgotten
 	taskDoubt                        // say that a restored store may have forgotten the newest refresh token
+	taskProbe                        // look whether the value lives; no intent, no refresh
 )
 
 // plan says what a group needs next and when, from what the cache knows; ok is

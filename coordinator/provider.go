@@ -50,6 +50,7 @@ type Group struct {
 	Overlap     time.Duration // how long a replaced value lives on
 	MinInterval time.Duration // between two calls
 	ForceEvery  time.Duration // between two forced calls
+	Probe       time.Duration // between two looks of a Prober at whether the value lives; zero: none unless the app asks for them
 	Exclusive   bool          // a new value kills the old one, whoever fetched it
 	Rotation    Rotation      // of the refresh token the call spends; zero: it spends none
 	Budget      Limit         // of all calls

@@ -48,21 +48,25 @@ func (a *attempt) examine(ctx context.Context) (settled bool, err error) {
 func (a *attempt) probe(ctx context.Context, state State) (Answer, int) {
 	alive, err := a.lives(ctx, state)
 	upstream, unknown := errors.AsType[*UpstreamError](err)
-	early := a.task.group.Exclusive && time.Until(state.Expires) > a.task.group.Overlap
 	switch {
 	case err == nil && alive:
-		a.task.pass.answered(nil)
 		return AnswerAlive, 0
-	case err == nil && early:
-		return AnswerRefreshing, state.Deaths + 1
 	case err == nil:
-		return AnswerRefreshing, 0
+		return AnswerRefreshing, a.deathsWith(state)
 	case unknown && time.Since(state.Forced) < unknownPause:
-		a.task.pass.answered(upstream)
 		a.log.WarnContext(ctx, "report not believed again", "token", state.Name.String(), "err", upstream)
 		return AnswerThrottled, 0
 	}
 	return AnswerRefreshing, 0
+}
+
+// deathsWith returns how many values in a row have died early, with the one of
+// this state that was found dead.
+func (a *attempt) deathsWith(state State) int {
+	if a.task.group.Exclusive && time.Until(state.Expires) > a.task.group.Overlap {
+		return state.Deaths + 1
+	}
+	return 0
 }
 
 // errNoProbe means that the platform has no call that tells whether a value lives.

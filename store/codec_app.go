@@ -31,6 +31,7 @@ func refreshFields(w *wire, r *coordinator.RefreshSettings) {
 	integer(w, 3, &r.RetryMax)
 	integer(w, 4, &r.Timeout)
 	integer(w, 5, &r.Budget)
+	integer(w, 6, &r.Probe)
 }
 
 func windowFields(w *wire, o *coordinator.Window) {

@@ -140,6 +140,9 @@ func readRefresh(s *section, r *coordinator.RefreshSettings) {
 	var budget client.Budget
 	value(s, "budget", wantBudget, &budget, parseText[client.Budget])
 	r.Budget = int(budget)
+	var probe client.Probe
+	value(s, "probe", wantProbe, &probe, parseText[client.Probe])
+	r.Probe = time.Duration(probe)
 	s.done("setting of refresh")
 }
 
@@ -192,6 +195,7 @@ const (
 	wantWindow = "a share of the lifetime like 33%, or a length like 30m"
 	wantRetry  = "the shortest and the longest wait like 5s..5m"
 	wantBudget = "calls a day like 500/day"
+	wantProbe  = "a length like 5m, at least 1m, or off"
 )
 
 func parseWindow(text string) (coordinator.Window, bool) {

@@ -21,6 +21,7 @@ func wireApp(app coordinator.App) client.App {
 			Retry:   client.Retry{Min: app.Refresh.RetryMin, Max: app.Refresh.RetryMax},
 			Timeout: client.Duration(app.Refresh.Timeout),
 			Budget:  client.Budget(app.Refresh.Budget),
+			Probe:   client.Probe(app.Refresh.Probe),
 		},
 	}
 	if len(app.Credentials) > 0 {

@@ -27,6 +27,7 @@ type RefreshSettings struct {
 	Retry   Retry    `json:"retry,omitzero"`
 	Timeout Duration `json:"timeout,omitzero"` // of one upstream call
 	Budget  Budget   `json:"budget,omitzero"`
+	Probe   Probe    `json:"probe,omitzero"` // between two looks at whether a value lives
 }
 
 // Credentials are secrets by field. They are written, and never answered.

@@ -106,6 +106,41 @@ func (b *Budget) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Probe is the time between two looks at whether a value still lives, at least a
+// minute: "5m". ProbeOff is "off": only reports are examined. Zero is not set.
+type Probe time.Duration
+
+// ProbeOff means that no value is looked at unless somebody reports it.
+const ProbeOff Probe = -1
+
+// String returns the probe's text.
+func (p Probe) String() string {
+	switch {
+	case p == 0:
+		return ""
+	case p < 0:
+		return "off"
+	}
+	return formatDuration(time.Duration(p))
+}
+
+// MarshalText returns the probe's text.
+func (p Probe) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads a probe's text.
+func (p *Probe) UnmarshalText(text []byte) error {
+	if string(text) == "off" {
+		*p = ProbeOff
+		return nil
+	}
+	length, err := parseLength(string(text))
+	if err != nil || length < time.Minute {
+		return fmt.Errorf("probe %.40q: use a length of a minute or more, e.g. 5m, or off", text)
+	}
+	*p = Probe(length)
+	return nil
+}
+
 // Duration is a length of time as text: "10s". Zero is not set.
 type Duration time.Duration
 

@@ -10,10 +10,10 @@ import (
 )
 
 func TestSettingsReadAndWriteTheirText(t *testing.T) {
-	const text = `{"window":"12.5%","retry":"5s..5m","timeout":"1h30m","budget":"500/day"}`
+	const text = `{"window":"12.5%","retry":"5s..5m","timeout":"1h30m","budget":"500/day","probe":"5m"}`
 	want := RefreshSettings{
 		Window: Window{Share: 0.125}, Retry: Retry{Min: 5 * time.Second, Max: 5 * time.Minute},
-		Timeout: Duration(90 * time.Minute), Budget: 500,
+		Timeout: Duration(90 * time.Minute), Budget: 500, Probe: Probe(5 * time.Minute),
 	}
 	var got RefreshSettings
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
@@ -54,6 +54,11 @@ func TestSettingsRefuseWhatTheyAreNot(t *testing.T) {
 	for _, text := range []string{"", "5s", "5m..5s", "..", "0s..5m", "5s..", "5s..5m..6m"} {
 		if err := new(Retry).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("retry %q is taken", text)
+		}
+	}
+	for _, text := range []string{"", "0s", "59s", "-5m", "on", "OFF"} {
+		if err := new(Probe).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("probe %q is taken", text)
 		}
 	}
 	for _, text := range []string{"", "500", "0/day", "-1/day", "5/hour", "99999999999/day", "/day"} {

@@ -11,6 +11,7 @@ const (
 	overlap        = 5 * time.Minute // a replaced value lives on, on both lines
 	stableEarliest = 5 * time.Minute // a normal stable call makes a new value only so late
 	forceEvery     = 30 * time.Second
+	probeEvery     = 5 * time.Minute // our choice: a dead access_token is found before an ordinary client's patience ends
 
 	stableBudget = 500_000
 	forceBudget  = 20
@@ -45,7 +46,7 @@ func (p *Provider) Groups(app coordinator.App) []coordinator.Group {
 }
 
 func (p *Provider) accessTokenGroup(m mode) coordinator.Group {
-	g := coordinator.Group{Name: AccessToken, Tokens: []string{AccessToken}, Overlap: overlap}
+	g := coordinator.Group{Name: AccessToken, Tokens: []string{AccessToken}, Overlap: overlap, Probe: probeEvery}
 	if m == modePlain {
 		g.Exclusive = true
 		g.Budget = p.daily(plainBudget, scopePlain)
