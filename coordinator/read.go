@@ -73,7 +73,7 @@ func (n *Node) answer(name Name, w Want) (*View, error) {
 	case lives <= 0:
 		return v, n.noValue(v, now)
 	case v.Version() <= w.Above, lives < w.MinTTL:
-		return v, &NoValueError{Err: ErrNoNewerToken, View: v, RetryAfter: retryAfter(v, now)}
+		return v, &NoValueError{Err: ErrNoNewerToken, View: v, RetryAfter: retryAfter(v, now), Todo: n.hopelessTodo(v, now)}
 	}
 	return v, nil
 }
@@ -87,7 +87,7 @@ func (n *Node) noValue(v *View, now time.Time) error {
 	case v.State.Version == 0:
 		err = ErrTokenPending
 	}
-	return &NoValueError{Err: err, View: v, RetryAfter: retryAfter(v, now)}
+	return &NoValueError{Err: err, View: v, RetryAfter: retryAfter(v, now), Todo: n.hopelessTodo(v, now)}
 }
 
 // retryAfter returns when another try may have a better answer: at the

@@ -44,7 +44,7 @@ func earlier(a, b time.Time) time.Time {
 // mayPresent returns why the refresh token must not be presented by this
 // attempt; nil: it may be.
 func (a *attempt) mayPresent(ctx context.Context) error {
-	first := a.intent.Unresolved
+	first, whose := a.intent.Unresolved, "the node that made it"
 	switch {
 	case first.IsZero():
 		return nil
@@ -53,11 +53,12 @@ func (a *attempt) mayPresent(ctx context.Context) error {
 		return nil
 	case a.task.foreign != nil:
 		a.met(ctx, HazardLostResult, "the result of an earlier attempt is missing")
+		whose = "node " + a.task.foreign.Node + ", which made it"
 	}
 	return &UpstreamError{
 		Class: ClassUncertain, Code: "unresolved", Reason: ReasonUnresolved,
 		Message: "the answer to the refresh begun at " + first.UTC().Format(time.RFC3339) +
-			" is missing, and the refresh token it used must not be presented twice: start the node that made it, whose spool may hold the answer, or give a new refresh token",
+			" is missing, and the refresh token it used must not be presented twice: start " + whose + ", whose spool may hold the answer, or give a new refresh token",
 	}
 }
 

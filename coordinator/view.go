@@ -46,13 +46,17 @@ type NoValueError struct {
 	Err        error
 	View       *View
 	RetryAfter time.Duration // when to ask again
+	Todo       string        // what somebody must do, where time alone will not help; else empty
 }
 
-// Error names the token, what is missing, and the token's state.
+// Error names the token, what is missing, and why.
 func (e *NoValueError) Error() string {
 	text := e.View.Name.String() + ": " + e.Err.Error()
-	if e.View.State.Reason != "" {
-		text += ": " + e.View.State.Reason
+	switch reason := e.View.State.Reason; {
+	case e.Todo != "":
+		text += ": " + e.Todo
+	case reason != "":
+		text += ": " + reason
 	}
 	return text
 }

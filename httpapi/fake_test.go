@@ -411,3 +411,7 @@ func decode[T any](t testing.TB, w *httptest.ResponseRecorder) T {
 }
 
 func (f *fakeNode) Upstreams() []coordinator.UpstreamState { return f.down }
+
+func (f *fakeNode) Explain(v *coordinator.View, _ time.Time) coordinator.Explanation {
+	return coordinator.Explanation{Reason: v.State.Reason}
+}

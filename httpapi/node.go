@@ -23,6 +23,7 @@ type Tokens interface {
 	Read(ctx context.Context, name coordinator.Name, w coordinator.Want) (*coordinator.View, error)
 	View(name coordinator.Name) (*coordinator.View, bool)
 	Views() []*coordinator.View // sorted by name
+	Explain(v *coordinator.View, now time.Time) coordinator.Explanation
 	Refresh(ctx context.Context, name coordinator.Name, c coordinator.RefreshCall) (*coordinator.View, error)
 	Report(ctx context.Context, name coordinator.Name, r coordinator.ReportCall) (coordinator.Report, error)
 }

@@ -58,7 +58,7 @@ func (a *API) refresh(r request, name coordinator.Name, body refreshBody) (answe
 	if err != nil {
 		return answer{}, err
 	}
-	reply := client.RefreshAnswer{State: stateOf(v, time.Now()), After: above}
+	reply := client.RefreshAnswer{State: a.stateOf(v, time.Now()), After: above}
 	if reply.Done() {
 		return ok(reply), nil
 	}

@@ -101,7 +101,7 @@ func (a *API) refreshedToken(r request, one refreshed, now time.Time) client.Ref
 		one.view = v
 	}
 	if one.view != nil {
-		token.State = stateOf(one.view, now)
+		token.State = a.stateOf(one.view, now)
 	}
 	if one.err != nil {
 		token.Problem = a.tokenProblem(r, one.err)

@@ -33,7 +33,7 @@ func (a *API) getState(r request) (answer, error) {
 	if !known {
 		return answer{}, coordinator.ErrUnknownToken
 	}
-	return ok(stateOf(v, time.Now())), nil
+	return ok(a.stateOf(v, time.Now())), nil
 }
 
 func (a *API) listStates(r request) (answer, error) {
@@ -53,7 +53,7 @@ func (a *API) listStates(r request) (answer, error) {
 	}
 	list := client.StateList{States: []client.State{}, NextCursor: next}
 	for _, v := range views {
-		list.States = append(list.States, stateOf(v, now))
+		list.States = append(list.States, a.stateOf(v, now))
 	}
 	return ok(list), nil
 }
@@ -69,13 +69,14 @@ func statuses() []coordinator.Status {
 }
 
 // stateOf says what is known of a token, without its value.
-func stateOf(v *coordinator.View, now time.Time) client.State {
-	s := v.State
+func (a *API) stateOf(v *coordinator.View, now time.Time) client.State {
+	s, why := v.State, a.node.Explain(v, now)
 	state := client.State{
 		App:         v.Name.App,
 		Token:       v.Name.Token,
 		State:       string(v.Status(now)),
-		Reason:      s.Reason,
+		Reason:      why.Reason,
+		Todo:        why.Todo,
 		Paused:      v.Paused,
 		Version:     v.Version(),
 		Fingerprint: v.Fingerprint,

@@ -14,16 +14,15 @@ import (
 func newApps(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apps",
-		Short: "list, show, delete, pause and resume apps",
+		Short: "list, show and delete apps",
 		Long: `Shows and changes the apps a cluster keeps tokens for. No credential is ever
 shown. Apps are made and changed with "freshet apply", or by a node's file.`,
 		Example: `  freshet apps list --label team=retail
-  freshet apps show shop
-  freshet apps pause shop`,
+  freshet apps show shop`,
 		Args: noSuchVerb,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAppsList(t), newAppsShow(t), newAppsDelete(t), newAppsPause(t, true), newAppsPause(t, false))
+	cmd.AddCommand(newAppsList(t), newAppsShow(t), newAppsDelete(t))
 	return cmd
 }
 
@@ -118,27 +117,6 @@ func newAppsDelete(t *terminal) *cobra.Command {
 			return err
 		}
 		t.print("deleted %s", args[0])
-		return nil
-	})
-}
-
-func newAppsPause(t *terminal, paused bool) *cobra.Command {
-	verb, short, long := "resume", "go on refreshing an app", "Goes on refreshing an app that was paused."
-	if paused {
-		verb, short, long = "pause", "stop refreshing an app", "Stops refreshing an app. The values it has are served on until they expire."
-	}
-	cmd := &cobra.Command{
-		Use:     verb + " APP",
-		Short:   short,
-		Long:    long,
-		Example: "  freshet apps " + verb + " shop",
-		Args:    exactly(1),
-	}
-	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) error {
-		if err := c.PauseApp(ctx, args[0], paused); err != nil {
-			return err
-		}
-		t.print("%sd %s", verb, args[0])
 		return nil
 	})
 }

@@ -142,15 +142,15 @@ func TestProblemsSayWhatToDo(t *testing.T) {
 		Nodes:  []client.Node{{Name: "n2"}},
 		States: []client.State{
 			{App: "a", Token: "t", State: "fresh"},
-			{App: "b", Token: "t", State: "blocked", Reason: "invalid_secret"},
-			{App: "c", Token: "t", State: "reauthorize", Reason: "grant gone"},
+			{App: "b", Token: "t", State: "blocked", Reason: "invalid_secret", Todo: "correct the secret"},
+			{App: "c", Token: "t", State: "reauthorize", Reason: "grant gone", Todo: "authorise it again"},
 			{App: "d", Token: "t", State: "pending"},
 		},
 	}
 	got := strings.Join(problemsOf(all), "\n")
 	for _, want := range []string{
 		"no node refreshes", "n2 has heard nothing from etcd for 42s", "the clock of n2 is 3.0 s behind", "paused for the whole cluster",
-		"b/t is blocked: invalid_secret; correct the app", "c/t is reauthorize: grant gone; somebody must authorise",
+		"b/t is blocked: correct the secret", "c/t is reauthorize: authorise it again",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("problems:\n%s\nwant one with %q", got, want)

@@ -48,11 +48,11 @@ func problemsOf(all overview) []string {
 			u.Name, short(u.Since), u.Waiting))
 	}
 	if s.Paused {
-		problems = append(problems, "refreshing is paused for the whole cluster")
+		problems = append(problems, "refreshing is paused for the whole cluster: freshet resume")
 	}
 	for _, state := range all.States {
-		if advice := adviceFor(state); advice != "" {
-			problems = append(problems, state.Name()+" is "+state.State+": "+advice)
+		if state.Todo != "" && state.Reason != coordinator.ReasonUpstreamDown { // of that the upstream tells
+			problems = append(problems, state.Name()+" is "+state.State+": "+state.Todo)
 		}
 	}
 	for _, n := range all.Nodes {
@@ -70,31 +70,4 @@ func refreshes(all overview) bool {
 		return all.Status.Refresher != ""
 	}
 	return slices.ContainsFunc(all.Nodes, func(n client.Node) bool { return n.Refresher })
-}
-
-// adviceFor says what to do about a token; nothing where nothing is wrong.
-func adviceFor(s client.State) string {
-	reason := firstSet(s.Reason, "the node's log says more")
-	switch coordinator.Status(s.State) {
-	case coordinator.StatusFailing:
-		return fmt.Sprintf("%s; it is tried again %s", reason, short(s.DueAt))
-	case coordinator.StatusExpired:
-		return fmt.Sprintf("%s; it has no valid value until a refresh works, next try %s", reason, short(s.DueAt))
-	case coordinator.StatusBlocked:
-		return reason + "; correct the app or the platform's settings, then freshet refresh " + s.Name()
-	case coordinator.StatusThrottled:
-		return fmt.Sprintf("%s; wait, or raise its budget; next try %s", reason, short(s.DueAt))
-	case coordinator.StatusUncertain:
-		return reason + "; a rotated credential may be lost, look at the platform before you refresh it"
-	case coordinator.StatusReauthorize:
-		return reason + "; somebody must authorise the app again"
-	case coordinator.StatusPending:
-		if s.Failures > 0 {
-			return reason
-		}
-	case coordinator.StatusPaused:
-		return "it is not refreshed; freshet apps resume " + s.App
-	case coordinator.StatusFresh, coordinator.StatusDue:
-	}
-	return ""
 }

@@ -12,6 +12,7 @@ type State struct {
 	Token       string    `json:"token"`
 	State       string    `json:"state"`
 	Reason      string    `json:"reason,omitempty"`
+	Todo        string    `json:"todo,omitempty"` // who must do what, where something is wrong
 	Paused      bool      `json:"paused,omitempty"`
 	Version     int64     `json:"version"` // 0 before the first value
 	Fingerprint string    `json:"fingerprint,omitempty"`
