@@ -120,13 +120,25 @@ func (n *Node) planRequest(r *records, t task, now time.Time) (task, bool) {
 		if state.Failures > 0 && !r.parentReplaced(t) {
 			t.at = later(now, retryFor(request.Reason, state))
 		}
-		t.at = later(t.at, state.NewestOutcome().Began.Add(t.group.MinInterval))
+		t.at = later(later(t.at, state.Hold), state.NewestOutcome().Began.Add(t.group.MinInterval))
 		if forces(request.Reason) && !examines(request, state) {
-			t.at = later(t.at, state.Forced.Add(t.group.ForceEvery))
+			t.at = later(t.at, forceAfter(state, t.group))
 		}
 		return t, true
 	}
 	return t, false
+}
+
+// forceMargin is added to the platform's pause between two forced calls: the
+// second one may travel faster than the first, and would be spent for nothing.
+const forceMargin = 2 * time.Second
+
+// forceAfter returns when the next forced call may be made.
+func forceAfter(state State, group Group) time.Time {
+	if group.ForceEvery == 0 {
+		return time.Time{}
+	}
+	return state.Forced.Add(group.ForceEvery + forceMargin)
 }
 
 // examines reports whether a request begins with a look at the value: a report

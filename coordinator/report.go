@@ -31,7 +31,7 @@ func (a *attempt) examine(ctx context.Context) (settled bool, err error) {
 	state.Verdict = Verdict{Version: a.task.request.Above, Answer: answer, At: time.Now()}
 	if answer == AnswerRefreshing {
 		a.deaths = deaths
-		if !time.Now().Before(state.Forced.Add(a.task.group.ForceEvery)) {
+		if !time.Now().Before(forceAfter(state, a.task.group)) {
 			return false, nil
 		}
 		// Too soon after the last forced call: the platform would change nothing.

@@ -152,6 +152,10 @@ func copyOf(record coordinator.Record, revision int64) coordinator.Record {
 		return r
 	case coordinator.Heartbeat:
 		r.At, r.Revision = wall(r.At), revision
+		r.Upstreams = slices.Clone(r.Upstreams)
+		for i, u := range r.Upstreams {
+			r.Upstreams[i].Since = wall(u.Since)
+		}
 		return r
 	case coordinator.Elected:
 		r.At, r.Revision = wall(r.At), revision
@@ -183,7 +187,7 @@ func copyApp(a coordinator.App, revision int64) coordinator.App {
 }
 
 func copyState(s coordinator.State, revision int64) coordinator.State {
-	s.Issued, s.Expires, s.Due, s.Forced = wall(s.Issued), wall(s.Expires), wall(s.Due), wall(s.Forced)
+	s.Issued, s.Expires, s.Due, s.Forced, s.Hold = wall(s.Issued), wall(s.Expires), wall(s.Due), wall(s.Forced), wall(s.Hold)
 	s.Verdict.At, s.Unresolved = wall(s.Verdict.At), wall(s.Unresolved)
 	s.Outcomes = slices.Clone(s.Outcomes)
 	for i, o := range s.Outcomes {
