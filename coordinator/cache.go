@@ -39,6 +39,7 @@ type records struct {
 	elected     Elected
 	heartbeat   Heartbeat
 	paused      *Paused
+	bars        map[barID]Bar
 	fingerprint FingerprintKey
 }
 
@@ -107,6 +108,7 @@ func newRecords() records {
 		clients:     map[string]Client{},
 		nodes:       map[string]NodeInfo{},
 		files:       map[string]AppliedFile{},
+		bars:        map[barID]Bar{},
 	}
 }
 

@@ -8,6 +8,7 @@ type NodeInfo struct {
 	Instance  string // unique for each process
 	Address   string // of its API, for people and clients
 	Build     string
+	Egress    string    // address that platforms see it by, as its configuration names it
 	Refresher bool      // whether it campaigns
 	Started   time.Time // of the process
 	Applied   int64     // revision of the last change of an app or token in its cache

@@ -40,10 +40,11 @@ type cluster struct {
 
 type member struct {
 	*coordinator.Node
-	store *memory.Store
-	spool *memory.Spool
-	stop  context.CancelFunc // SIGTERM
-	done  chan struct{}
+	store     *memory.Store
+	spool     *memory.Spool
+	stop      context.CancelFunc // SIGTERM
+	done      chan struct{}
+	transport *egress // of its calls to the platform
 }
 
 // bubble runs a test of a cluster of n nodes in virtual time.
@@ -98,10 +99,9 @@ func (c *cluster) join(name string, change ...func(*coordinator.Config)) *member
 // joinWith starts a node on a disk that a former process may have used.
 func (c *cluster) joinWith(name string, spool *memory.Spool, change ...func(*coordinator.Config)) *member {
 	c.Helper()
-	m := &member{store: c.memory.Store(), spool: spool, done: make(chan struct{})}
-	platform := c.sandbox.Client().Transport
+	m := &member{store: c.memory.Store(), spool: spool, done: make(chan struct{}), transport: &egress{inner: c.sandbox.Client().Transport}}
 	providers := map[string]coordinator.Provider{
-		"oauth2": oauth2.New(oauth2.Config{Transport: platform}), "wechat": wechat.New(wechat.Config{Transport: platform}),
+		"oauth2": oauth2.New(oauth2.Config{Transport: m.transport}), "wechat": wechat.New(wechat.Config{Transport: m.transport}),
 	}
 	maps.Copy(providers, c.more)
 	config := coordinator.Config{

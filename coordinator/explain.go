@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,10 @@ func (n *Node) Explain(v *View, now time.Time) Explanation {
 	e := Explanation{Reason: v.State.Reason}
 	if e.Reason == ReasonStoreFull {
 		e.Todo = "etcd is full, so nothing is refreshed: compact and defragment it, raise its quota, disarm its alarm"
+		return e
+	}
+	if refused := n.refusedFrom(v, now); refused != "" {
+		e.Todo = refused
 		return e
 	}
 	switch v.Status(now) {
@@ -53,6 +58,21 @@ func (n *Node) hopelessTodo(v *View, now time.Time) string {
 	case StatusPending, StatusFresh, StatusDue, StatusFailing, StatusExpired, StatusThrottled:
 	}
 	return ""
+}
+
+// refusedFrom says from where the platform refuses a failing app; empty: from nowhere.
+func (n *Node) refusedFrom(v *View, now time.Time) string {
+	var from []string
+	for _, b := range n.barsOf(v.Name.App) {
+		if v.State.Failures > 0 && b.Reason == v.State.Reason {
+			from = append(from, b.Egress+" (until "+clock(b.Until)+")")
+		}
+	}
+	if len(from) == 0 || v.Paused {
+		return ""
+	}
+	return fmt.Sprintf("%s; the platform refuses it from %s: whoever administers the account there must allow these addresses, and then: freshet bars lift %s. It is tried again by itself at %s",
+		said(v.State), strings.Join(from, ", "), v.Name.App, clock(v.State.Due))
 }
 
 // whyPaused says which pause it is, and how it ends.

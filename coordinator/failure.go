@@ -75,10 +75,17 @@ func (a *attempt) passing(state State, upstream *UpstreamError, now time.Time) (
 	return StatusFailing, now.Add(wait)
 }
 
-// complain reports a token that the call was made with and that the platform
-// refused, so that it is replaced before this group is tried again.
+// complain tells what a call has shown besides its result: that our address is
+// refused, or no more; or that a token it was made with is dead, which is reported,
+// so that it is replaced before this group is tried again.
 func (a *attempt) complain(ctx context.Context, failure error) error {
 	upstream, ok := errors.AsType[*UpstreamError](failure)
+	switch {
+	case failure == nil && a.fetched > 0: // not salvage
+		return a.unbar(ctx)
+	case ok && upstream.Egress:
+		return a.bar(ctx, upstream)
+	}
 	if !ok || upstream.Class != ClassDeadToken || upstream.Token == "" {
 		return nil
 	}

@@ -166,6 +166,9 @@ func (c *cache) takeCluster(event Event, t *touched) {
 		set(r.nodes, record.Name, record, event.Deleted)
 	case AppliedFile:
 		set(r.files, record.File, record, event.Deleted)
+	case Bar:
+		set(r.bars, barID{record.App, record.Egress}, record, event.Deleted)
+		t.apps[record.App] = struct{}{}
 	case Elected:
 		r.elected = record
 	case Heartbeat:

@@ -69,6 +69,10 @@ func (n *Node) lead(root, led context.Context, l Leadership) error {
 	cancel()
 	helpers.Wait()
 	failpoint.Hit(failpoint.BeforeResign)
+	if errors.Is(err, errHandOver) {
+		r.log.WarnContext(led, "handing over", "why", err)
+		return nil
+	}
 	return err
 }
 
@@ -93,6 +97,9 @@ func (r *refresher) run(root, led context.Context) error {
 			r.takeInbox()
 		case <-timer.C:
 		case <-beat.C:
+			if r.node.handsOver(time.Now()) {
+				return errHandOver
+			}
 			r.nudge()
 			r.tick()
 		case e := <-r.finished:
@@ -180,7 +187,7 @@ func (r *refresher) replan(app string) {
 			if budget, counted := known.budgetOf(t.app, t.group, now); counted {
 				t.budgets = []Budget{budget}
 			}
-			t = r.planProbe(t, now)
+			t = r.node.heedBars(known, r.planProbe(t, now), now)
 			t.at = later(t.at, r.resting[t.id])
 			current[t.id] = struct{}{}
 			r.planned[t.id] = t

@@ -19,6 +19,7 @@ type Config struct {
 	Name      string // unique in the cluster
 	Address   string // of its API, told to the cluster
 	Build     string // version of the program
+	Egress    string // the address platforms see this node by, one name for all nodes behind it; default: the node's name
 	Follower  bool   // never campaign for leadership
 	Store     Store
 	Providers map[string]Provider // :: name in configurations → provider
@@ -53,6 +54,7 @@ type Config struct {
 // Node is one member of the cluster: it follows, and leads while it is elected.
 type Node struct {
 	name     string
+	egress   string
 	info     NodeInfo
 	follower bool
 	log      *slog.Logger
@@ -90,6 +92,8 @@ type Node struct {
 	remake   atomic.Bool // every view must be made anew with the next batch
 	draining atomic.Bool
 	drained  signal // fires when draining begins
+
+	handedOver atomic.Pointer[time.Time] // when this node last gave up leadership for bars; nil: never
 }
 
 // New checks the configuration and builds a node. It starts nothing.
@@ -102,6 +106,7 @@ func New(c Config) (*Node, error) {
 	}
 	n := &Node{
 		name:      c.Name,
+		egress:    firstOf(c.Egress, c.Name),
 		follower:  c.Follower,
 		log:       c.Logger,
 		tracer:    c.Tracer,
@@ -126,7 +131,7 @@ func New(c Config) (*Node, error) {
 		n.log = slog.New(slog.DiscardHandler)
 	}
 	n.info = NodeInfo{
-		Name: c.Name, Instance: newID(), Address: c.Address, Build: c.Build,
+		Name: c.Name, Instance: newID(), Address: c.Address, Build: c.Build, Egress: n.egress,
 		Refresher: !c.Follower, Started: n.born, SchemaMin: 1, SchemaMax: 1,
 	}
 	return n, nil

@@ -92,8 +92,8 @@ type Store interface {
 // Registry keeps apps and clients. Its writes compare what the caller read.
 type Registry interface {
 	// PutApp writes an app, its credentials and the states c.States, and
-	// deletes what c says, if no app has changed since c.Seen. Intents of an
-	// app whose incarnation changed are deleted with it.
+	// deletes what c says, if no app has changed since c.Seen. Intents and bars
+	// of an app whose incarnation changed are deleted with it.
 	PutApp(ctx context.Context, c AppChange) error
 
 	// DeleteApp deletes an app with its credentials, values, intents, salvage
@@ -108,6 +108,13 @@ type Registry interface {
 
 	// PutPaused pauses the cluster, or resumes it with nil.
 	PutPaused(ctx context.Context, p *Paused) error
+
+	// PutBar writes a bar in the place of one that stood there. It is fenced by
+	// nothing: what a platform refused stays refused whoever leads.
+	PutBar(ctx context.Context, b Bar) error
+
+	// DeleteBar deletes a bar of that revision.
+	DeleteBar(ctx context.Context, b Bar) error
 
 	// PutAppliedFile records that a file was applied. Fenced.
 	PutAppliedFile(ctx context.Context, e Epoch, f AppliedFile) error
@@ -154,6 +161,7 @@ func (NodeInfo) record()       {}
 func (Heartbeat) record()      {}
 func (Elected) record()        {}
 func (Paused) record()         {}
+func (Bar) record()            {}
 func (FingerprintKey) record() {}
 func (AppliedFile) record()    {}
 

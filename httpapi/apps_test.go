@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -287,5 +288,26 @@ func TestStatusTellsOfUpstreamsThatAreDown(t *testing.T) {
 	few := do(t, a.Handler(), ask{method: http.MethodGet, target: "/v1/status", key: "k"})
 	if got := decode[client.Status](t, few); len(got.Upstreams) != 0 {
 		t.Errorf("a client that may see one app was told of %+v", got.Upstreams)
+	}
+}
+
+func TestBarsAreShownAndLifted(t *testing.T) {
+	f := newFake().root()
+	f.person("k", map[coordinator.Verb][]string{coordinator.VerbView: {"crm/*"}})
+	f.bars = []coordinator.Bar{{App: "shop", Egress: "n1", Node: "n1", Reason: "address_not_listed", Until: time.Unix(2000, 0)}}
+	a, _ := newAPI(t, f)
+	if got := decode[client.BarList](t, get(t, a.Handler(), "/v1/bars")).Bars; len(got) != 1 || got[0].App != "shop" || got[0].Until.IsZero() {
+		t.Errorf("bars %+v", got)
+	}
+	other := do(t, a.Handler(), ask{method: http.MethodGet, target: "/v1/bars", key: "k"})
+	if got := decode[client.BarList](t, other).Bars; len(got) != 0 {
+		t.Errorf("a client that may see another app was shown %+v", got)
+	}
+	if w := do(t, a.Handler(), ask{method: http.MethodDelete, target: "/v1/bars/shop", key: "k"}); w.Code != http.StatusForbidden {
+		t.Errorf("a client that may only look lifts bars: %d", w.Code)
+	}
+	w := do(t, a.Handler(), ask{method: http.MethodDelete, target: "/v1/bars/shop?egress=n1", key: rootKey})
+	if got := decode[client.BarsLifted](t, w); got.Lifted != 1 || !slices.Contains(f.calls, "lift shop n1") {
+		t.Errorf("%+v after %v", got, f.calls)
 	}
 }

@@ -32,6 +32,7 @@ type fakeNode struct {
 	nodes   []coordinator.NodeInfo
 	seals   coordinator.Seals
 	down    []coordinator.UpstreamState
+	bars    []coordinator.Bar
 
 	readErr   error                      // of Read, for a name that exists
 	err       error                      // of everything that writes
@@ -414,4 +415,10 @@ func (f *fakeNode) Upstreams() []coordinator.UpstreamState { return f.down }
 
 func (f *fakeNode) Explain(v *coordinator.View, _ time.Time) coordinator.Explanation {
 	return coordinator.Explanation{Reason: v.State.Reason}
+}
+
+func (f *fakeNode) Bars() []coordinator.Bar { return f.bars }
+
+func (f *fakeNode) LiftBars(_ context.Context, app, egress string) (int, error) {
+	return 1, f.note("lift " + app + " " + egress)
 }

@@ -54,6 +54,8 @@ type Cluster interface {
 	Status() coordinator.ClusterStatus
 	Nodes() []coordinator.NodeInfo // sorted by name
 	Upstreams() []coordinator.UpstreamState
+	Bars() []coordinator.Bar // sorted by app and egress
+	LiftBars(ctx context.Context, app, egress string) (int, error)
 	Health() coordinator.Health
 	Margin() time.Duration                                // kept of a value's life for clocks that differ
 	Seals(ctx context.Context) (coordinator.Seals, error) // reads every secret record there is

@@ -13,6 +13,7 @@ func nodeFields(w *wire, n *coordinator.NodeInfo) {
 	integer(w, 8, &n.SchemaMax)
 	dict(w, 9, &n.Hazards, integerValue)
 	list(w, 10, &n.SealKeys, func(w *wire, id *int) { integer(w, 1, id) })
+	text(w, 11, &n.Egress)
 }
 
 func heartbeatFields(w *wire, h *coordinator.Heartbeat) {

@@ -110,6 +110,8 @@ func (k keys) ofCluster(record coordinator.Record) string {
 		return k.epoch()
 	case coordinator.Paused:
 		return k.paused()
+	case coordinator.Bar:
+		return k.bar(r.App, r.Egress)
 	case coordinator.FingerprintKey:
 		return k.fingerprint()
 	}
@@ -177,6 +179,8 @@ func identifyOfApp(section, app, id string) (coordinator.Record, bool) {
 		return coordinator.Request{Name: name}, true
 	case "intents":
 		return coordinator.Intent{App: app, Group: id}, true
+	case "bars":
+		return coordinator.Bar{App: app, Egress: id}, true
 	case "budgets":
 		return coordinator.Budget{App: app, Window: id}, true
 	case "salvage":

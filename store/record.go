@@ -95,6 +95,8 @@ func encodeClusterRecord(record coordinator.Record) []byte {
 		return encode(r, electedFields)
 	case coordinator.Paused:
 		return encode(r, pausedFields)
+	case coordinator.Bar:
+		return encode(r, barFields)
 	case coordinator.FingerprintKey:
 		return encode(r, fingerprintFields)
 	case coordinator.AppliedFile:
@@ -156,6 +158,9 @@ func decodeClusterRecord(record coordinator.Record, value []byte, revision int64
 		return r, err
 	case coordinator.Paused:
 		r.Revision, err = revision, decode(value, &r, pausedFields)
+		return r, err
+	case coordinator.Bar:
+		r.Revision, err = revision, decode(value, &r, barFields)
 		return r, err
 	case coordinator.FingerprintKey:
 		r.Revision, err = revision, decode(value, &r, fingerprintFields)

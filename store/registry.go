@@ -70,6 +70,7 @@ func (s *Store) writeApp(t *txn, c coordinator.AppChange, old coordinator.Creden
 		t.write(s.codec, fresh)
 	}
 	if old.Revision == 0 || old.Incarnation != fresh.Incarnation {
+		t.deleteAll(s.keys.barsOf(app))
 		t.deleteAll(s.keys.intentsOf(app)) // R10: a new incarnation ends every wait
 	}
 	for _, name := range c.Drop {
@@ -163,6 +164,7 @@ func (s *Store) DeleteApp(ctx context.Context, c coordinator.AppChange) error {
 	t.deleteAll(s.keys.intentsOf(app))
 	t.deleteAll(s.keys.salvageOfApp(app))
 	t.deleteAll(s.keys.requestsOf(app))
+	t.deleteAll(s.keys.barsOf(app))
 	a, err := s.commit(ctx, t)
 	switch {
 	case err != nil:

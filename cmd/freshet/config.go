@@ -24,6 +24,7 @@ const (
 type config struct {
 	Node      string // unique in the cluster
 	Refresher bool   // whether this node may lead
+	Egress    string // address platforms see it by; empty: the node's name
 	Etcd      etcdConfig
 	Listen    listenConfig
 	Seal      sealConfig

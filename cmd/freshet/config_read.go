@@ -4,6 +4,7 @@ package main
 func (c *config) read(s *section) {
 	s.text("node", &c.Node)
 	s.boolean("refresher", &c.Refresher)
+	s.text("egress", &c.Egress)
 	s.child("etcd", c.Etcd.read)
 	s.child("listen", c.Listen.read)
 	s.child("seal", func(s *section) {

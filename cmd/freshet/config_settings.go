@@ -51,6 +51,7 @@ func settings() []setting {
 	return []setting{
 		textSetting("node", "name of this node, unique in the cluster (default: the host name)", func(c *config) *string { return &c.Node }),
 		boolSetting("refresher", "whether this node may be elected to refresh (default true)", func(c *config) *bool { return &c.Refresher }),
+		textSetting("egress", "address platforms see this node by, one name for all nodes behind it (default: the node's name)", func(c *config) *string { return &c.Egress }),
 		listSetting("etcd.endpoints", "etcd addresses, comma separated (default "+defaultEndpoint+")", func(c *config) *[]string { return &c.Etcd.Endpoints }),
 		textSetting("etcd.prefix", "prefix of every etcd key (default "+defaultPrefix+")", func(c *config) *string { return &c.Etcd.Prefix }),
 		{"etcd.session_ttl", "how long a silent node is believed alive (default 15s)", wantDuration, func(c *config, text string) (ok bool) {

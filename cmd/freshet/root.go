@@ -79,7 +79,7 @@ func addVerbs(root *cobra.Command, t *terminal) {
 	}
 	for _, verb := range []*cobra.Command{
 		newGet(t), newWatch(t), newRefresh(t), newReport(t), newStatus(t), newApply(t), newApps(t),
-		newPause(t, true), newPause(t, false), newClients(t), newFinalize(t),
+		newPause(t, true), newPause(t, false), newBars(t), newClients(t), newFinalize(t),
 	} {
 		verb.GroupID = cluster.ID
 		root.AddCommand(verb)

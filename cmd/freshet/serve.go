@@ -116,6 +116,7 @@ func nodeConfig(c config, apps *checkedApps, address string, log *slog.Logger) (
 		Address:      address,
 		Build:        buildVersion(),
 		Follower:     !c.Refresher,
+		Egress:       c.Egress,
 		Heartbeat:    heartbeat(c.Etcd.SessionTTL),
 		Logger:       log,
 		BootstrapKey: c.Auth.BootstrapKey,

@@ -28,6 +28,8 @@ const (
 	OpPutClient      Op = "put_client"
 	OpDeleteClient   Op = "delete_client"
 	OpPutPaused      Op = "put_paused"
+	OpPutBar         Op = "put_bar"
+	OpDeleteBar      Op = "delete_bar"
 	OpPutAppliedFile Op = "put_applied_file"
 )
 

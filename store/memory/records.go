@@ -28,6 +28,7 @@ const (
 	kindHeartbeat   kind = "sys/heartbeat"
 	kindElected     kind = "sys/epoch"
 	kindPaused      kind = "sys/paused"
+	kindBar         kind = "bars"
 	kindFingerprint kind = "sys/fingerprint"
 	kindApplied     kind = "sys/applied"
 	kindElection    kind = "sys/election"
@@ -69,6 +70,8 @@ func keyOf(record coordinator.Record) key {
 		return key{kind: kindElected}
 	case coordinator.Paused:
 		return key{kind: kindPaused}
+	case coordinator.Bar:
+		return key{kindBar, r.App + "/" + r.Egress}
 	case coordinator.FingerprintKey:
 		return key{kind: kindFingerprint}
 	case coordinator.AppliedFile:
@@ -108,6 +111,8 @@ func identityOf(record coordinator.Record) coordinator.Record {
 		return coordinator.Elected{}
 	case coordinator.Paused:
 		return coordinator.Paused{}
+	case coordinator.Bar:
+		return coordinator.Bar{App: r.App, Egress: r.Egress}
 	case coordinator.FingerprintKey:
 		return coordinator.FingerprintKey{}
 	case coordinator.AppliedFile:
@@ -162,6 +167,9 @@ func copyOf(record coordinator.Record, revision int64) coordinator.Record {
 		return r
 	case coordinator.Paused:
 		r.At, r.Revision = wall(r.At), revision
+		return r
+	case coordinator.Bar:
+		r.At, r.Until, r.Revision = wall(r.At), wall(r.Until), revision
 		return r
 	case coordinator.FingerprintKey:
 		r.Revision = revision

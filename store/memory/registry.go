@@ -56,6 +56,7 @@ func (s *Store) DeleteApp(ctx context.Context, ch coordinator.AppChange) error {
 			t.deleteAll(kindToken, func(r coordinator.Record) bool { return r.(coordinator.Token).Name.App == name })
 			t.deleteAll(kindRequest, func(r coordinator.Record) bool { return r.(coordinator.Request).Name.App == name })
 			t.deleteAttempts(func(app, _ string) bool { return app == name })
+			t.deleteBars(name)
 			t.putAll(ch.States)
 		},
 		mine: func() (int64, bool) { return c.revision, c.modLocked(keyOf(coordinator.App{Name: name})) == 0 },
@@ -130,6 +131,7 @@ func (t *tx) putCredentials(a coordinator.App) {
 		t.put(fresh)
 	}
 	if !lives {
+		t.deleteBars(a.Name)
 		t.deleteAll(kindIntent, func(r coordinator.Record) bool { return r.(coordinator.Intent).App == a.Name })
 	}
 }

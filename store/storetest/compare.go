@@ -86,6 +86,8 @@ func revisionOf(r coordinator.Record) int64 {
 		return r.Revision
 	case coordinator.Paused:
 		return r.Revision
+	case coordinator.Bar:
+		return r.Revision
 	case coordinator.FingerprintKey:
 		return r.Revision
 	case coordinator.AppliedFile:

@@ -22,6 +22,7 @@ type specimens struct {
 	app         coordinator.App
 	client      coordinator.Client
 	paused      coordinator.Paused
+	bar         coordinator.Bar
 	applied     coordinator.AppliedFile
 	intent      coordinator.Intent
 	budget      coordinator.Budget
@@ -39,7 +40,7 @@ type specimens struct {
 func newSpecimens(epoch coordinator.Epoch, fill func(any)) *specimens {
 	s := &specimens{}
 	for _, record := range []any{
-		&s.app, &s.client, &s.paused, &s.applied, &s.intent, &s.budget, &s.state,
+		&s.app, &s.client, &s.paused, &s.bar, &s.applied, &s.intent, &s.budget, &s.state,
 		&s.token, &s.grant, &s.salvage, &s.request, &s.beat, &s.node,
 	} {
 		fill(record)
@@ -47,6 +48,7 @@ func newSpecimens(epoch coordinator.Epoch, fill func(any)) *specimens {
 	name := coordinator.Name{App: "specimen", Token: "access_token"}
 	s.app.Name, s.client.Name, s.node.Name, s.applied.File = name.App, "client", "specimen", "apps.yaml"
 	s.grant.App = name.App
+	s.bar.App, s.bar.Egress = name.App, "nat/east"
 	s.intent.App, s.intent.Group, s.intent.Attempt, s.intent.Epoch = name.App, group, "attempt", epoch
 	s.budget.App, s.budget.Window = name.App, window
 	s.state.Name, s.token.Name, s.request.Name = name, name, name
@@ -93,6 +95,7 @@ func (s *specimens) write(t *testing.T, store coordinator.Store, epoch coordinat
 	must(store.PutApp(ctx, coordinator.AppChange{App: s.app, Grant: &s.grant, Seen: before.Revision}))
 	must(store.PutClient(ctx, s.client))
 	must(store.PutPaused(ctx, &s.paused))
+	must(store.PutBar(ctx, s.bar))
 	must(store.PutAppliedFile(ctx, epoch, s.applied))
 	o := coordinator.Opening{Epoch: epoch, Intent: s.intent}
 	i, err := store.Open(ctx, o)
@@ -129,7 +132,7 @@ func (s *specimens) check(t *testing.T, there []coordinator.Record) {
 		}
 	}
 	for _, want := range []coordinator.Record{
-		spec, s.credentials, s.client, s.paused, s.applied, s.intent, s.budget, s.state, s.token, s.grant, s.salvage, s.request, s.node,
+		spec, s.credentials, s.client, s.paused, s.bar, s.applied, s.intent, s.budget, s.state, s.token, s.grant, s.salvage, s.request, s.node,
 	} {
 		checkRecord(t, want, there)
 	}
