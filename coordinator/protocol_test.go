@@ -388,19 +388,19 @@ func TestImpatientClientsDoNotHammerABlockedApp(t *testing.T) {
 // A person must confirm a new address: each call sends them a message, so
 // impatient clients must not bring the next one forward.
 func TestWaitNamedByThePlatformIsKept(t *testing.T) {
-	bubble(t, 2, func(c *cluster) {
+	bubble(t, 1, func(c *cluster) {
 		c.fault(sandbox.Fault{Kind: sandbox.KindToken, Count: 1, Do: sandbox.Errcode, Errcode: 89503})
 		c.apply(c.nodes[0], shop("plain"))
 		synctest.Wait()
 		for range 60 {
-			_, _ = c.nodes[1].Refresh(c.Context(), accessToken, coordinator.RefreshCall{})
+			_, _ = c.nodes[0].Refresh(c.Context(), accessToken, coordinator.RefreshCall{})
 			time.Sleep(5 * time.Second)
 		}
 		if got := c.calls(sandbox.KindToken); got != 1 {
 			c.Errorf("%d calls in five minutes", got)
 		}
 		time.Sleep(10 * time.Minute)
-		c.value(c.nodes[1], accessToken, 0)
+		c.value(c.nodes[0], accessToken, 0)
 	})
 }
 
