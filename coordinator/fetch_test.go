@@ -44,7 +44,7 @@ func TestCallIsNotBegun(t *testing.T) {
 			a := &attempt{
 				node: n, log: slog.New(slog.DiscardHandler), began: time.Now().Add(-test.age),
 				held: Leadership{Epoch: 1, Held: func() bool { return test.held }},
-				task: task{app: App{Name: "shop", Provider: "counting", Refresh: RefreshSettings{Timeout: timeout}}},
+				task: task{app: App{Name: "shop", Provider: "counting", Refresh: RefreshSettings{Timeout: timeout}}, pass: &pass{heard: func(error) {}}},
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
