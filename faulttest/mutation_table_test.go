@@ -94,8 +94,8 @@ func mutationsOfLeadership() []mutation {
 		guard: "leadership is looked at last before the call", pkg: "coordinator",
 		tests: []string{"TestCallIsNotBegun/WithoutTheLease", "TestCallIsNotBegun/AfterTheEnd"},
 		edits: []edit{{
-			"coordinator/refresh.go", "	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) {\n",
-			"	if !time.Now().Before(a.deadline()) {\n",
+			"coordinator/refresh.go", "	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) ||",
+			"	if !time.Now().Before(a.deadline()) ||",
 		}},
 	}}
 }
@@ -114,8 +114,8 @@ func mutationsOfAttempts() []mutation {
 		guard: "deadline is looked at last before the call", pkg: "coordinator",
 		tests: []string{"TestCallIsNotBegun/AfterItsTime"},
 		edits: []edit{{
-			"coordinator/refresh.go", "	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) {\n",
-			"	if ctx.Err() != nil || !a.held.Held() {\n",
+			"coordinator/refresh.go", "	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) ||",
+			"	if ctx.Err() != nil || !a.held.Held() ||",
 		}},
 	}, {
 		guard: "the strict never present a refresh token twice", pkg: "coordinator",
@@ -127,7 +127,7 @@ func mutationsOfAttempts() []mutation {
 		edits: []edit{{"coordinator/refresh.go", "	if a.intent.Previous != \"\" {\n		return nil\n	}\n", ""}},
 	}, {
 		guard: "continuous sweep", pkg: "coordinator",
-		tests: []string{"TestPausedRefreshersRefreshTokenIsSalvaged", "TestSalvagedResultIsPublished"},
+		tests: []string{"TestPausedRefreshersRefreshTokenIsSalvaged"},
 		edits: []edit{{
 			"coordinator/follow.go", "		set(r.salvage, id, kept, len(kept) == 0)\n		t.apps[record.App] = struct{}{}\n",
 			"		set(r.salvage, id, kept, len(kept) == 0)\n",
@@ -196,7 +196,7 @@ func mutationsOfResults() []mutation {
 		guard: "incarnation", pkg: "coordinator",
 		tests: []string{"TestResultOfAFormerLifeIsDropped", "TestResultUnderFormerCredentialsOfAParentIsDropped"},
 		edits: []edit{
-			{"coordinator/settle.go", "	if now.incarnation(lineage) != nil {\n		return true\n	}\n", ""},
+			{"coordinator/settle.go", "	case a.now.incarnation(a.task.lineage) != nil:\n		return true\n", ""},
 			{"coordinator/salvage.go", "	if s.Incarnation != a.task.app.Incarnation || len(s.Tokens) == 0 {\n", "	if len(s.Tokens) == 0 {\n"},
 		},
 	}}
