@@ -23,7 +23,7 @@ func (n *Node) Explain(v *View, now time.Time) Explanation {
 		e.Todo = "etcd is full, so nothing is refreshed: compact and defragment it, raise its quota, disarm its alarm"
 		return e
 	}
-	if refused := n.refusedFrom(v, now); refused != "" {
+	if refused := n.refusedFrom(v); refused != "" {
 		e.Todo = refused
 		return e
 	}
@@ -61,7 +61,7 @@ func (n *Node) hopelessTodo(v *View, now time.Time) string {
 }
 
 // refusedFrom says from where the platform refuses a failing app; empty: from nowhere.
-func (n *Node) refusedFrom(v *View, now time.Time) string {
+func (n *Node) refusedFrom(v *View) string {
 	var from []string
 	for _, b := range n.barsOf(v.Name.App) {
 		if v.State.Failures > 0 && b.Reason == v.State.Reason {

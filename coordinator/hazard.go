@@ -28,7 +28,7 @@ func (h Hazard) String() string {
 // met counts a hazard and tells whoever reads the log.
 func (a *attempt) met(ctx context.Context, h Hazard, what string) {
 	a.node.hazards[h].Add(1)
-	a.log.ErrorContext(ctx, what, "hazard", h.String(), "attempt", a.intent.Attempt, "previous", a.intent.Previous)
+	a.log.ErrorContext(ctx, "hazard met", "hazard", h.String(), "what", what, "attempt", a.intent.Attempt, "previous", a.intent.Previous)
 }
 
 // hazardCounts counts since the process began.

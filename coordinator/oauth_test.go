@@ -62,8 +62,10 @@ func (c *cluster) unbroken() {
 // refresher that is cut off and a platform that is short of patience.
 func TestTwoDaysOfGrants(t *testing.T) {
 	for _, client := range []sandbox.OAuthClient{
-		{Rotation: sandbox.RotateNone}, {Rotation: sandbox.RotateOldStays},
-		{Rotation: sandbox.RotateGrace}, {Rotation: sandbox.RotateStrict, OmitExpiresIn: true},
+		{Rotation: sandbox.RotateNone},
+		{Rotation: sandbox.RotateOldStays},
+		{Rotation: sandbox.RotateGrace},
+		{Rotation: sandbox.RotateStrict, OmitExpiresIn: true},
 	} {
 		t.Run(string(client.Rotation), func(t *testing.T) {
 			bubbleOf(t, 3, calm(), func(c *cluster) {

@@ -343,8 +343,8 @@ func TestRefusalOfAReplacedRefreshTokenIsNoEnd(t *testing.T) {
 		c.value(c.nodes[0], crmToken, 0)
 		grant := c.grant()
 		leader, _ := c.refresher()
-		f.next(func(context.Context) error {
-			c.must(leader.store.Salvage(c.Context(), salvaged(grant, "r9", 1000)))
+		f.next(func(ctx context.Context) error {
+			c.must(leader.store.Salvage(ctx, salvaged(grant, "r9", 1000)))
 			return &coordinator.UpstreamError{Class: coordinator.ClassReauthorize, Code: "invalid_grant", Reason: "invalid_grant"}
 		})
 		_, _ = c.nodes[0].Refresh(c.Context(), crmToken, coordinator.RefreshCall{Wait: 30 * time.Second})

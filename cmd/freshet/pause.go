@@ -24,7 +24,7 @@ its result kept. The values there are are served on until they expire.`
 	}
 	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) error {
 		what := "the cluster"
-		err := error(nil)
+		var err error
 		if len(args) == 1 {
 			what, err = args[0], c.PauseApp(ctx, args[0], paused)
 		} else {
