@@ -124,7 +124,7 @@ func mutationsOfAttempts() []mutation {
 	}, {
 		guard: "who took over voids nothing", pkg: "coordinator",
 		tests: []string{"TestTakeoverThatMakesNoCallIsNotVoided"},
-		edits: []edit{{"coordinator/refresh.go", "	if a.intent.Previous != \"\" {\n		return nil\n	}\n", ""}},
+		edits: []edit{{"coordinator/refresh.go", "	if a.intent.Previous != \"\" {\n		a.unspool(ctx)\n		return nil\n	}\n", ""}},
 	}, {
 		guard: "continuous sweep", pkg: "coordinator",
 		tests: []string{"TestPausedRefreshersRefreshTokenIsSalvaged"},
@@ -152,7 +152,7 @@ func mutationsOfResults() []mutation {
 	}, {
 		guard: "spool before publishing", pkg: "coordinator",
 		tests: []string{"TestCrashedRefreshersResultIsReplayed", "TestResultIsReplayedUnderItsOwnIntent"},
-		edits: []edit{{"coordinator/refresh.go", "	a.keep(saving, yield)\n	return a.settle(saving, yield, err)\n", "	defer a.keep(saving, yield)\n	return a.settle(saving, yield, err)\n"}},
+		edits: []edit{{"coordinator/refresh.go", "	a.keep(saving, yield)\n", "	defer a.keep(saving, yield)\n"}},
 	}, {
 		guard: "reservation before the call", pkg: "coordinator",
 		tests: []string{"TestFullDiskSpendsNoRefreshToken"},
