@@ -197,7 +197,7 @@ func mutationsOfResults() []mutation {
 		tests: []string{"TestResultOfAFormerLifeIsDropped", "TestResultUnderFormerCredentialsOfAParentIsDropped"},
 		edits: []edit{
 			{"coordinator/settle.go", "	case a.now.incarnation(a.task.lineage) != nil:\n		return true\n", ""},
-			{"coordinator/salvage.go", "	if s.Incarnation != a.task.app.Incarnation || len(s.Tokens) == 0 {\n", "	if len(s.Tokens) == 0 {\n"},
+			{"coordinator/salvage.go", "	case s.Incarnation != a.task.app.Incarnation:\n		return false\n", ""},
 		},
 	}}
 }

@@ -78,8 +78,8 @@ func testSpoolFields(t *testing.T, d Disk) {
 		noError(t, spool.Reserve(s.Attempt))
 		noError(t, spool.Keep(s))
 	}
-	for i := range reflect.TypeOf(full).NumField() {
-		if name := reflect.TypeOf(full).Field(i).Name; name != "Revision" && reflect.ValueOf(full).Field(i).IsZero() {
+	for i := range reflect.TypeFor[coordinator.Salvage]().NumField() {
+		if name := reflect.TypeFor[coordinator.Salvage]().Field(i).Name; name != "Revision" && reflect.ValueOf(full).Field(i).IsZero() {
 			t.Errorf("this test leaves the field %s empty", name)
 		}
 	}
