@@ -15,6 +15,10 @@ import (
 type Applied struct {
 	App    App // effective: with what it inherits and the defaults
 	Change Change
+
+	// GrantKept means that the refresh token that was given is not the one that
+	// is kept, and did not replace it.
+	GrantKept bool
 }
 
 // Change is what applying an app did, or would do.
@@ -105,6 +109,7 @@ func (n *Node) changeOf(r *records, app App, how Applying, change *AppChange) (A
 	former, exists := r.app(app.Name)
 	_, given := app.Credentials[CredentialRefresh]
 	replace := given && how.ReplaceGrant
+	applied := Applied{GrantKept: given && !replace && otherGrant(app, former)}
 	app.Credentials = grantedBefore(app, former, replace)
 	kept := exists && app.Credentials == nil
 	if kept {
@@ -124,7 +129,8 @@ func (n *Node) changeOf(r *records, app App, how Applying, change *AppChange) (A
 	}
 	app.Tokens = effective.Tokens
 	if exists && !replace && sameApp(app, former) {
-		return Applied{App: effective, Change: ChangeUnchanged}, nil
+		applied.App, applied.Change = effective, ChangeUnchanged
+		return applied, nil
 	}
 	newLife := !exists || replace || !sameSecrets(app.Credentials, former.Credentials) || elsewhere(app, former)
 	if newLife {
@@ -140,10 +146,11 @@ func (n *Node) changeOf(r *records, app App, how Applying, change *AppChange) (A
 	change.App = app
 	effective.Incarnation = app.Incarnation
 	n.changeStates(r, effective, former, newLife, change)
+	applied.App, applied.Change = effective, ChangeCreated
 	if exists {
-		return Applied{App: effective, Change: ChangeUpdated}, nil
+		applied.Change = ChangeUpdated
 	}
-	return Applied{App: effective, Change: ChangeCreated}, nil
+	return applied, nil
 }
 
 // elsewhere reports whether two specifications may send the credentials to different places.

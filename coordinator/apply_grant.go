@@ -18,6 +18,13 @@ func grantedBefore(app, former App, replace bool) map[string]Secret {
 	return credentials
 }
 
+// otherGrant reports whether an app that is applied brings another refresh token
+// than the one that is kept for it.
+func otherGrant(app, former App) bool {
+	kept, ok := former.Credentials[CredentialRefresh]
+	return ok && !kept.Equal(app.Credentials[CredentialRefresh])
+}
+
 // changeGrant moves a refresh token that is new from the app's credentials to
 // its grant. Where credentials change beside a grant that stays, no refresh may
 // be under way: it would be voided, and the refresh token it gets with it.

@@ -38,7 +38,7 @@ func (n *Node) Explain(v *View, now time.Time) Explanation {
 		e.Todo = said(v.State) + "; once that is done it is tried at once by: freshet refresh " + v.Name.String() +
 			" --force, and by itself at " + clock(v.State.Due) + ". If the app's own settings are wrong, correct them with: freshet apply -f FILE"
 	case StatusUncertain:
-		e.Todo = said(v.State) + ". If that is impossible, authorise the app at the platform again and give the new refresh token with: freshet apply -f FILE --replace-grant"
+		e.Todo = explainUncertain(v.State)
 	case StatusReauthorize:
 		e.Todo = "the platform takes the refresh token no more (" + said(v.State) +
 			"): somebody must authorise the app there again and give the new refresh token with: freshet apply -f FILE --replace-grant"
@@ -107,6 +107,11 @@ func explainThrottled(s State) string {
 		return "the calls of this day are spent, which goes on at " + clock(s.Due) + ": wait, or raise refresh.budget of the app if it is ours that is too small"
 	}
 	return said(s) + "; it is tried again by itself at " + clock(s.Due)
+}
+
+func explainUncertain(s State) string {
+	return fmt.Sprintf("the refresh begun at %s may have used up the refresh token, and its answer is missing (%s). If the node that made it has ended, start it again on its own disk, which may hold the answer; otherwise authorise the app at the platform again and give the new refresh token with: freshet apply -f FILE --replace-grant",
+		clock(s.Unresolved), said(s))
 }
 
 // said is what the last failure said, which names what to do where the provider knows it.

@@ -44,7 +44,7 @@ func earlier(a, b time.Time) time.Time {
 // mayPresent returns why the refresh token must not be presented by this
 // attempt; nil: it may be.
 func (a *attempt) mayPresent(ctx context.Context) error {
-	first, whose := a.intent.Unresolved, "the node that made it"
+	first, whose := a.intent.Unresolved, "a former refresher"
 	switch {
 	case first.IsZero():
 		return nil
@@ -53,12 +53,11 @@ func (a *attempt) mayPresent(ctx context.Context) error {
 		return nil
 	case a.task.foreign != nil:
 		a.met(ctx, HazardLostResult, "the result of an earlier attempt is missing")
-		whose = "node " + a.task.foreign.Node + ", which made it"
+		whose = "node " + a.task.foreign.Node
 	}
 	return &UpstreamError{
 		Class: ClassUncertain, Code: "unresolved", Reason: ReasonUnresolved,
-		Message: "the answer to the refresh begun at " + first.UTC().Format(time.RFC3339) +
-			" is missing, and the refresh token it used must not be presented twice: start " + whose + ", whose spool may hold the answer, or give a new refresh token",
+		Message: whose + " did not say how the refresh ended that it began",
 	}
 }
 

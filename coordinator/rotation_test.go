@@ -271,8 +271,8 @@ func TestGivenRefreshTokenCountsOnce(t *testing.T) {
 		synctest.Wait()
 		applied, err := c.nodes[0].Apply(c.Context(), crm("r1"), coordinator.Applying{})
 		c.must(err)
-		if applied.Change != coordinator.ChangeUnchanged {
-			c.Errorf("the app was %s", applied.Change)
+		if applied.Change != coordinator.ChangeUnchanged || !applied.GrantKept {
+			c.Errorf("the app was %s, its grant kept: %t", applied.Change, applied.GrantKept)
 		}
 		moved := crm("r1")
 		moved.Upstream = "https://elsewhere.example"

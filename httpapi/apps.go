@@ -116,7 +116,7 @@ func (a *API) preview(r request, app coordinator.App, how coordinator.Applying) 
 	if err != nil {
 		return answer{}, r.hideTwin(err)
 	}
-	return ok(client.AppChange{Change: string(would.Change), DryRun: true, App: appInfo(app, would.App)}), nil
+	return ok(client.AppChange{Change: string(would.Change), DryRun: true, App: appInfo(app, would.App), GrantKept: would.GrantKept}), nil
 }
 
 // hideTwin takes the name of another app out of an error, unless the client may see that app.
@@ -138,7 +138,7 @@ func (a *API) apply(r request, app coordinator.App, how coordinator.Applying) (a
 	if known, found := a.node.App(app.Name); found {
 		app = known
 	}
-	reply := client.AppChange{Change: string(done.Change), App: appInfo(app, done.App)}
+	reply := client.AppChange{Change: string(done.Change), App: appInfo(app, done.App), GrantKept: done.GrantKept}
 	if done.Change == coordinator.ChangeCreated {
 		return answer{http.StatusCreated, reply}, nil
 	}

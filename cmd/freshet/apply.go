@@ -63,6 +63,7 @@ type appliedApp struct {
 	Name    string   `json:"name"`
 	Change  string   `json:"change"` // created, updated, unchanged, deleted
 	Details []string `json:"details,omitempty"`
+	Note    string   `json:"note,omitempty"`
 }
 
 func (a *applier) apply(ctx context.Context, apps *appsFile) error {
@@ -103,6 +104,9 @@ func (a *applier) applyApp(ctx context.Context, name string, app client.App, fil
 		a.owners = append(a.owners, change.App.Owner)
 	}
 	one := appliedApp{Name: name, Change: change.Change}
+	if change.GrantKept {
+		one.Note = "its refresh_token was not taken: the cluster keeps another, newer than a file's unless somebody has just been given this one; then use --replace-grant"
+	}
 	if change.Change == client.ChangeUpdated {
 		i := slices.IndexFunc(before, func(b client.AppInfo) bool { return b.Name == name })
 		if i >= 0 {
@@ -182,6 +186,9 @@ func (a *applier) report(done []appliedApp) error {
 		a.print("%s %s %s", sign(a.terminal, one.Change), one.Name, one.Change)
 		for _, line := range one.Details {
 			a.print("      %s", line)
+		}
+		if one.Note != "" {
+			a.print("      note: %s", one.Note)
 		}
 	}
 	if a.dryRun {

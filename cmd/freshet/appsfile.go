@@ -70,6 +70,9 @@ func (f *appsFile) readApp(e entry) coordinator.App {
 	s.child("credentials", func(s *section) { app.Credentials = readCredentials(s) })
 	s.textMap("options", &app.Options)
 	s.child("tokens", func(s *section) { app.Tokens = readTokens(s) })
+	if len(app.Tokens) == 0 && app.Parent == "" {
+		app.Tokens = map[string]coordinator.TokenSettings{coordinator.DefaultToken: {}} // as the API does
+	}
 	s.child("refresh", func(s *section) { readRefresh(s, &app.Refresh) })
 	s.textMap("labels", &app.Labels)
 	s.boolean("paused", &app.Paused)

@@ -67,6 +67,10 @@ type AppChange struct {
 	Change string  `json:"change"`
 	DryRun bool    `json:"dry_run,omitempty"` // nothing was written
 	App    AppInfo `json:"app"`
+
+	// GrantKept means that the refresh token that was given did not replace the
+	// one the cluster keeps; see ApplyOptions.ReplaceGrant.
+	GrantKept bool `json:"grant_kept,omitempty"`
 }
 
 // AppList is one page of apps.
