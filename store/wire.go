@@ -153,6 +153,9 @@ func (w *wire) float(n number, p *float64) {
 	}
 }
 
+// ownNumbers begin the fields that say, outside of etcd, which record it is.
+const ownNumbers number = 101
+
 // newer keeps the fields above the last one that this build knows, as they are:
 // a node of an older build that changes a record must not lose what a newer one
 // has written into it. Within a part of a record they are not kept.
@@ -163,7 +166,7 @@ func (w *wire) newer(last number, p *coordinator.Secret) {
 	}
 	var kept []byte
 	for _, f := range w.in {
-		if f.number > last {
+		if f.number > last && f.number < ownNumbers {
 			kept = append(kept, f.raw...)
 		}
 	}

@@ -18,10 +18,10 @@ func newApply(t *terminal) *cobra.Command {
 		Long: `Checks a file of apps, shows what would change in the cluster, and applies it,
 parents first. Credentials are sent and never shown. --dry-run only shows.
 --prune deletes apps that the same client applied before and that the file no
-longer has. A refresh_token of the file counts only for an app that has none yet,
-since the one the cluster keeps is newer; --replace-grant is for a new one that
-somebody has just been given. Clients of the file are not applied: a key travels only one way, see
-"freshet clients add".`,
+longer has. A refresh_token of the file counts only for an app that has none
+yet, since the one the cluster keeps is newer; --replace-grant is for a new one
+that somebody has just been given. Clients of the file are not applied: a key
+travels only one way, see "freshet clients add".`,
 		Example: `  freshet apply -f apps.yaml --dry-run
   freshet apply -f apps.yaml
   freshet apply -f apps.yaml --prune

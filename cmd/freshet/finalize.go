@@ -10,10 +10,10 @@ func newFinalize(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "finalize",
 		Short: "end a rolling upgrade",
-		Long: `Raises the format of the records in etcd to the newest that every node reads, once
-all of them run the new build. Until then nodes of both builds work together, and
-going back is possible; from then on nodes of the older build are refused. Where
-there is nothing to raise it says which format there is.`,
+		Long: `Raises the format of the records in etcd to the newest that every node reads,
+once all of them run the new build. Until then nodes of both builds work
+together, and going back is possible; from then on nodes of the older build are
+refused. Where there is nothing to raise it says which format there is.`,
 		Example: `  freshet status      # every node shows the new build
   freshet finalize`,
 		Args: exactly(0),

@@ -21,10 +21,10 @@ func newSandbox(t *terminal) *cobra.Command {
 		Long: `Runs the platforms freshet knows, emulated: their calls, lifetimes, quotas and
 error codes, with faults on command and an oracle that tells what really
 happened. Without --app every appid and OAuth client_id is welcome and its first
-secret is the right one. WeChat's calls are below /cgi-bin, the OAuth 2 server is
-POST /oauth/token with GET /oauth/userinfo as what its tokens are good for; POST
-/_clients sets how a client is treated, POST /_grant gives a first refresh token.
-The sandbox asks nobody for a key: keep it where only tests reach it.`,
+secret is the right one. WeChat's calls are below /cgi-bin, the OAuth 2 server
+is POST /oauth/token with GET /oauth/userinfo as what its tokens are good for;
+POST /_clients sets how a client is treated, POST /_grant gives a first refresh
+token. The sandbox asks nobody for a key: keep it where only tests reach it.`,
 		Example: `  freshet sandbox
   freshet sandbox --listen 127.0.0.1:7490 --time-scale 60
   SHOP_SECRET=abc freshet sandbox --app wx0000000000000001:SHOP_SECRET

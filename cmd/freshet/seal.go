@@ -45,9 +45,9 @@ func newSealInit(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init [--file FILE] [--if-missing]",
 		Short: "make a key file",
-		Long: `Makes a key file with one new key, for its owner to read only. It never touches a
-file that is there; --if-missing makes that no error, for scripts. Do it once for a
-cluster, and copy the file to every node.`,
+		Long: `Makes a key file with one new key, for its owner to read only. It never touches
+a file that is there; --if-missing makes that no error, for scripts. Do it once
+for a cluster, and copy the file to every node.`,
 		Example: "  freshet seal init\n  freshet seal init --file /etc/freshet/seal.keys",
 		Args:    exactly(0),
 	}
@@ -84,9 +84,9 @@ func newSealRotate(t *terminal) *cobra.Command {
 		Use:   "rotate [--file FILE] [--after DURATION]",
 		Short: "add a key that seals from soon on",
 		Long: `Adds a new key to the file; the old ones stay and open what they sealed. The new
-one begins to seal after --after: until then every node must have the new file. The
-refresher then seals everything in etcd anew, once all nodes have the key; "freshet
-seal status" shows how far it is.`,
+one begins to seal after --after: until then every node must have the new file.
+The refresher then seals everything in etcd anew, once all nodes have the key;
+"freshet seal status" shows how far it is.`,
 		Example: "  freshet seal rotate\n  freshet seal rotate --file /etc/freshet/seal.keys --after 1h",
 		Args:    exactly(0),
 	}
@@ -116,8 +116,9 @@ func newSealStatus(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [--file FILE]",
 		Short: "show how many records each key seals",
-		Long: `Counts the secret records of the cluster by the key that seals them, and names the
-nodes that lack a key. With --file it shows the keys of a file instead, and asks nobody.`,
+		Long: `Counts the secret records of the cluster by the key that seals them, and names
+the nodes that lack a key. With --file it shows the keys of a file instead, and
+asks nobody.`,
 		Example: "  freshet seal status\n  freshet seal status --file seal.keys\n  freshet seal status -o json",
 		Args:    exactly(0),
 	}
@@ -187,8 +188,8 @@ func newSealDrop(t *terminal) *cobra.Command {
 		Use:   "drop ID [--file FILE]",
 		Short: "remove an old key from the file",
 		Long: `Removes a key from the file, if the cluster says that nothing in etcd is sealed
-with it. What a backup of etcd holds sealed with it can then be read only with an
-older copy of the file. --unchecked does not ask the cluster.`,
+with it. What a backup of etcd holds sealed with it can then be read only with
+an older copy of the file. --unchecked does not ask the cluster.`,
 		Example: "  freshet seal drop 1\n  freshet seal drop 1 --file /etc/freshet/seal.keys",
 		Args:    exactly(1),
 	}

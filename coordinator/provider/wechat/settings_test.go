@@ -104,12 +104,12 @@ func TestGroupsDeclareWhatThePlatformPromises(t *testing.T) {
 	want := map[mode]coordinator.Group{
 		modeStable: {
 			Name: "access_token", Tokens: []string{"access_token"},
-			Earliest: 5 * time.Minute, Overlap: 5 * time.Minute, ForceEvery: 30 * time.Second,
+			Earliest: 5 * time.Minute, Overlap: 5 * time.Minute, ForceEvery: 30 * time.Second, Probe: 5 * time.Minute,
 			Budget: limit(500_000, "stable_token"), ForceBudget: limit(20, "stable_token"),
 		},
 		modePlain: {
 			Name: "access_token", Tokens: []string{"access_token"},
-			Overlap: 5 * time.Minute, Exclusive: true, Budget: limit(2000, "token"),
+			Overlap: 5 * time.Minute, Probe: 5 * time.Minute, Exclusive: true, Budget: limit(2000, "token"),
 		},
 	}
 	sameZone := cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
