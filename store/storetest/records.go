@@ -67,8 +67,9 @@ func testRecords(t *testing.T, h Harness, fill func(any)) {
 	leads := elect(t, store, "leader")
 	s := newSpecimens(leads.Epoch, fill)
 	changes := watch(t, store)
+	info := s.node // the specimen is completed below, while this one is told
 	start(t, func(ctx context.Context) {
-		_ = h.Node(1).Join(ctx, func() coordinator.NodeInfo { return s.node })
+		_ = h.Node(1).Join(ctx, func() coordinator.NodeInfo { return info })
 	})
 	changes.until(func(e coordinator.Event) bool { return s.isNode(e.Record) })
 	s.write(t, store, leads.Epoch)
