@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Apps returns all apps as they were applied, sorted by name, without credentials.
@@ -127,5 +126,5 @@ func (n *Node) PauseCluster(ctx context.Context, by string, paused bool) error {
 	if !paused {
 		return n.store.PutPaused(ctx, nil)
 	}
-	return n.store.PutPaused(ctx, &Paused{By: by, At: time.Now()})
+	return n.store.PutPaused(ctx, &Paused{By: by, At: n.now()})
 }

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"maps"
-	"time"
 )
 
 // grantedBefore returns the credentials of an app that is applied with the
@@ -44,6 +43,6 @@ func (n *Node) changeGrant(r *records, app *App, former, effective App, replace 
 	grant := r.grants[app.Name]
 	change.Grant = &Grant{
 		App: app.Name, Incarnation: app.Incarnation, Generation: grant.Generation + 1, Current: refresh, Previous: grant.Current,
-		Rotated: time.Now(), Base: grant.Generation, Revision: grant.Revision,
+		Rotated: n.now(), Base: grant.Generation, Revision: grant.Revision,
 	}
 }

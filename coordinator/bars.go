@@ -40,7 +40,7 @@ type barID struct{ app, egress string }
 
 // bar remembers that the platform refused this node's address for an app.
 func (a *attempt) bar(ctx context.Context, refusal *UpstreamError) error {
-	now := time.Now()
+	now := a.node.now()
 	stands := barFor
 	if refusal.Class == ClassRetry {
 		stands = personBarFor
@@ -59,7 +59,7 @@ func (a *attempt) bar(ctx context.Context, refusal *UpstreamError) error {
 // unbar forgets, after a call that worked, our own bar and those that ended.
 func (a *attempt) unbar(ctx context.Context) error {
 	var gone []Bar
-	now := time.Now()
+	now := a.node.now()
 	a.node.cache.reading(func(r *records) {
 		for id, b := range r.bars {
 			if id.app == a.task.app.Name && (id.egress == a.node.egress || !b.Active(now)) {
@@ -87,7 +87,7 @@ func (n *Node) Bars() []Bar { return n.barsOf("") }
 
 // barsOf returns the bars of an app that stand; of all apps for "".
 func (n *Node) barsOf(app string) (bars []Bar) {
-	now := time.Now()
+	now := n.now()
 	n.cache.reading(func(r *records) {
 		for _, b := range r.bars {
 			if b.Active(now) && (app == "" || b.App == app) {

@@ -53,6 +53,7 @@ type UpstreamState struct {
 // the workers; all else is owned by the refresher's loop.
 type gate struct {
 	upstream string
+	now      func() time.Time
 	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
 	opens    atomic.Pointer[time.Time] // when an open breaker lets the next call through
 	broke    atomic.Pointer[time.Time] // since when it does not work; nil: it works
@@ -63,8 +64,8 @@ type gate struct {
 	next   time.Time             // when that is
 }
 
-func newGate(upstream string) *gate {
-	g := &gate{upstream: upstream, parked: map[groupID]time.Time{}}
+func newGate(upstream string, now func() time.Time) *gate {
+	g := &gate{upstream: upstream, now: now, parked: map[groupID]time.Time{}}
 	g.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: upstream, MaxRequests: 1, Timeout: breakFor,
 		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakAfter },
@@ -77,7 +78,7 @@ func newGate(upstream string) *gate {
 
 // changed is called by the breaker, under its lock.
 func (g *gate) changed(_ string, _, to gobreaker.State) {
-	now := time.Now()
+	now := g.now()
 	switch to {
 	case gobreaker.StateOpen:
 		g.opens.Store(new(now.Add(breakFor)))
@@ -147,7 +148,7 @@ func (t *task) calls() bool { return t.kind == taskFetch || t.kind == taskTakeOv
 func (r *refresher) gateOf(upstream string) *gate {
 	g, ok := r.gates[upstream]
 	if !ok {
-		g = newGate(upstream)
+		g = newGate(upstream, r.node.now)
 		r.gates[upstream] = g
 	}
 	return g
@@ -174,7 +175,7 @@ func (r *refresher) line(g *gate, id groupID) {
 	if g.probing() {
 		return // the end of that call brings us to afterCall
 	}
-	now := time.Now()
+	now := r.node.now()
 	if !g.next.After(now) {
 		opens := now
 		if at := g.opens.Load(); at != nil {
@@ -226,7 +227,7 @@ func (r *refresher) lineUp(g *gate) {
 
 // nudge lines up anew where the group whose turn it was has gone away.
 func (r *refresher) nudge() {
-	now := time.Now()
+	now := r.node.now()
 	for _, g := range r.gates {
 		if len(g.parked) > 0 && !g.next.After(now) {
 			r.afterCall(g.upstream)
@@ -245,11 +246,11 @@ func (r *refresher) release(g *gate) {
 	}
 	ids := slices.SortedFunc(maps.Keys(g.parked), func(a, b groupID) int { return g.parked[a].Compare(g.parked[b]) })
 	r.log.Info("upstream works again", "upstream", g.upstream, "waiting", len(ids))
-	now := time.Now()
+	now := r.node.now()
 	for i, id := range ids {
 		if t, ok := r.planned[id]; ok {
 			step := min(releaseEvery, releaseSpread/time.Duration(len(ids)))
-			r.queue.Set(id, later(now.Add(time.Duration(i)*step), t.states[0].Hold))
+			r.queue.Set(id, later(now.Add(time.Duration(i)*step), steady(later(t.states[0].Hold, t.lastDeadline(t.states[0])), now)))
 		}
 	}
 	clear(g.parked)

@@ -29,6 +29,7 @@ type records struct {
 	credentials map[string]Credentials
 	grants      map[string]Grant
 	states      map[Name]State
+	seen        map[Name]seenState
 	intents     map[groupID]seenIntent
 	salvage     map[groupID][]Salvage
 	requests    map[Name]Request
@@ -101,6 +102,7 @@ func newRecords() records {
 		credentials: map[string]Credentials{},
 		grants:      map[string]Grant{},
 		states:      map[Name]State{},
+		seen:        map[Name]seenState{},
 		intents:     map[groupID]seenIntent{},
 		salvage:     map[groupID][]Salvage{},
 		requests:    map[Name]Request{},

@@ -36,7 +36,7 @@ func (n *Node) Authenticate(key Secret) (Client, bool) {
 	if !ok && n.bootstrap.Name != "" && digest == n.bootstrap.Digest {
 		return n.bootstrap, true
 	}
-	if ok && !client.Expires.IsZero() && !time.Now().Before(client.Expires) {
+	if ok && !client.Expires.IsZero() && !n.now().Before(client.Expires) {
 		return Client{}, false
 	}
 	return client, ok
@@ -55,7 +55,7 @@ func (n *Node) AddClient(ctx context.Context, c Client) error {
 	if err := checkClient(c); err != nil {
 		return err
 	}
-	c.Revision, c.Created = 0, time.Now()
+	c.Revision, c.Created = 0, n.now()
 	err := n.store.PutClient(ctx, c)
 	if errors.Is(err, ErrConflict) {
 		return fmt.Errorf("adding client %q: %w", c.Name, ErrClientExists)

@@ -21,7 +21,7 @@ func (a *attempt) failed(state State, failure error) State {
 	if !ok {
 		upstream = &UpstreamError{Class: ClassRetry, Code: "internal", Reason: "internal_error", Message: "the provider failed in a way it does not name"}
 	}
-	now := time.Now()
+	now := a.node.now()
 	next := state
 	next.Incarnation, next.Epoch = a.task.app.Incarnation, a.held.Epoch
 	next.Failures++
@@ -43,7 +43,7 @@ func (a *attempt) failed(state State, failure error) State {
 	}
 	if upstream.Ambiguous {
 		// What was asked may still happen until nobody can count on it any more.
-		next.Due = later(next.Due, now.Add(time.Until(a.deadline())))
+		next.Due = later(next.Due, now.Add(a.left()))
 	}
 	return next.WithOutcome(a.outcome(ResultFailed, next.Version, upstream.Error()))
 }
@@ -102,9 +102,9 @@ func (a *attempt) complain(ctx context.Context, failure error) error {
 const ReasonBudget = "budget_spent"
 
 // budgetSpent is the failure of a call that the budget does not allow.
-func budgetSpent(b Budget) error {
+func budgetSpent(b Budget, now time.Time) error {
 	return &UpstreamError{
-		Class: ClassQuota, Code: "budget", Reason: ReasonBudget, RetryAfter: time.Until(b.Ends) + time.Duration(chance()*float64(probeMin)),
+		Class: ClassQuota, Code: "budget", Reason: ReasonBudget, RetryAfter: b.Ends.Sub(now) + time.Duration(chance()*float64(probeMin)),
 		Message: "the calls of this window are spent; it ends at " + b.Ends.UTC().Format(time.RFC3339),
 	}
 }
@@ -115,7 +115,7 @@ func (a *attempt) throttle(ctx context.Context, budget Budget) error {
 	state := a.task.states[0]
 	if a.task.request != nil {
 		state = a.stateOf(a.task.request.Name)
-		state.Verdict = Verdict{Version: a.task.request.Above, Answer: AnswerThrottled, At: time.Now()}
+		state.Verdict = Verdict{Version: a.task.request.Above, Answer: AnswerThrottled, At: a.node.now()}
 	}
 	if !a.forced {
 		state.Status, state.Reason = StatusThrottled, ReasonBudget

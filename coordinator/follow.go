@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"freshet/tracing"
 )
@@ -27,7 +26,7 @@ func (n *Node) follow(ctx context.Context) error {
 func (n *Node) apply(ctx context.Context, batch Batch) {
 	n.following.Lock()
 	defer n.following.Unlock()
-	n.heard.Store(int64(time.Since(n.born)))
+	n.heard.Store(int64(n.age()))
 	remake := n.remake.Swap(false)
 	if len(batch.Events) == 0 && !batch.Snapshot && !remake {
 		return
@@ -64,6 +63,7 @@ func (n *Node) synced(ctx context.Context, batch Batch, t *touched) {
 func (n *Node) takeIn(ctx context.Context, batch Batch, t *touched) *touched {
 	t.restored = batch.Restored
 	t.tokens, t.apps = map[Name]*Token{}, map[string]struct{}{}
+	t.now = n.mark()
 	n.cache.mu.Lock()
 	if batch.Snapshot {
 		n.cache.startOver(t)
@@ -100,13 +100,17 @@ type touched struct {
 	restored  bool
 	intents   map[groupID]seenIntent // before a snapshot
 	grants    map[string]Grant       // before a snapshot
+	now       mark                   // when it is taken in
 }
 
 // startOver forgets what a snapshot will bring anew. When an intent was first
-// seen is kept, since the wait before a takeover must not begin again.
+// seen is kept, since the wait before a takeover must not begin again, and what
+// the clocks showed with each state.
 func (c *cache) startOver(t *touched) {
 	t.intents, t.grants = c.records.intents, c.records.grants
+	seen := c.records.seen
 	c.records = newRecords()
+	c.records.seen = seen
 	t.all, t.snapshot, t.clients = true, true, true
 }
 
@@ -126,6 +130,7 @@ func (c *cache) take(event Event, t *touched) {
 		t.apps[record.App] = struct{}{}
 	case State:
 		set(r.states, record.Name, record, event.Deleted)
+		set(r.seen, record.Name, r.seen[record.Name].next(record, t.now), event.Deleted)
 		t.states = append(t.states, record.Name)
 		t.apps[record.Name.App] = struct{}{}
 	case Token:
@@ -194,7 +199,7 @@ func (c *cache) takeIntent(intent Intent, deleted bool, t *touched) {
 	}
 	known, ok := t.intents[id]
 	if !ok || known.Revision != intent.Revision {
-		known = seenIntent{Intent: intent, seen: time.Now()}
+		known = seenIntent{Intent: intent, seen: t.now.at}
 	}
 	c.records.intents[id] = known
 }
@@ -286,6 +291,10 @@ func (n *Node) viewOf(ctx context.Context, name Name, old *View, cell *cell, t *
 		next.State.Reason = ReasonStoreFull
 	}
 	next.Token = n.valueOf(ctx, name, old, cell, t)
+	next.seen = t.now.of(next.State.Issued)
+	if old != nil && old.Version() == next.Version() {
+		next.seen = old.seen
+	}
 	if next.Token != nil {
 		next.Fingerprint = key.Of(next.Token.Value)
 	}

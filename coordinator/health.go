@@ -24,7 +24,7 @@ func (h Health) Ready() bool { return h.Synced && !h.Draining }
 
 // Health returns the node's health at this instant.
 func (n *Node) Health() Health {
-	age := time.Since(n.born) - time.Duration(n.heard.Load())
+	age := n.age() - time.Duration(n.heard.Load())
 	recalled := n.recalled.Load()
 	return Health{
 		Synced:       recalled || n.cache.synced.Load(),
@@ -34,6 +34,9 @@ func (n *Node) Health() Health {
 		FromSnapshot: recalled,
 	}
 }
+
+// age is for how long the node has lived, by the monotonic clock.
+func (n *Node) age() time.Duration { return n.now().Sub(n.born) }
 
 // leastMargin is kept between the end of serving and the expiry of a value,
 // however well the clocks agree.
@@ -66,7 +69,7 @@ func (n *Node) measureSkew(t *touched) {
 	if beat.Node == n.name {
 		return
 	}
-	n.skew.samples = append(n.skew.samples, time.Until(beat.At))
+	n.skew.samples = append(n.skew.samples, beat.At.Sub(n.now()))
 	n.skew.samples = n.skew.samples[max(len(n.skew.samples)-skewSamples, 0):]
 	ahead := n.skew.samples[0]
 	for _, sample := range n.skew.samples {

@@ -29,6 +29,8 @@ type refresher struct {
 	resting map[groupID]time.Time // :: group whose attempt ended without an outcome → until when
 	probes  map[groupID]time.Time // :: group → when its value is looked at next
 	gates   map[string]*gate      // :: upstream → what stands before calls to it
+	eased   map[groupID]time.Time // :: group that a jump of the clock made due → not before
+	pace    pace
 
 	finished chan ended
 	beats    chan []UpstreamState // holds one
@@ -51,7 +53,7 @@ const pauseAfterError = 5 * time.Second
 func (n *Node) lead(root, led context.Context, l Leadership) error {
 	r := &refresher{
 		node: n, held: l, log: n.log.With("epoch", int64(l.Epoch)),
-		planned: map[groupID]task{}, live: map[groupID]string{}, busy: map[string]int{}, waiting: map[string][]groupID{}, resting: map[groupID]time.Time{}, gates: map[string]*gate{}, probes: map[groupID]time.Time{},
+		planned: map[groupID]task{}, live: map[groupID]string{}, busy: map[string]int{}, waiting: map[string][]groupID{}, resting: map[groupID]time.Time{}, gates: map[string]*gate{}, probes: map[groupID]time.Time{}, eased: map[groupID]time.Time{},
 		finished: make(chan ended), beats: make(chan []UpstreamState, 1),
 	}
 	if !n.cache.reached(led.Done(), l.Revision) {
@@ -86,6 +88,7 @@ func (r *refresher) run(root, led context.Context) error {
 	defer beat.Stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	r.heedJump()
 	r.replanAll()
 	r.tick()
 	for {
@@ -97,9 +100,10 @@ func (r *refresher) run(root, led context.Context) error {
 			r.takeInbox()
 		case <-timer.C:
 		case <-beat.C:
-			if r.node.handsOver(time.Now()) {
+			if r.node.handsOver(r.node.now()) {
 				return errHandOver
 			}
+			r.heedJump()
 			r.nudge()
 			r.tick()
 		case e := <-r.finished:
@@ -129,7 +133,7 @@ func (r *refresher) beat(ctx context.Context) {
 			return
 		case upstreams = <-r.beats:
 		}
-		err := r.node.store.Beat(ctx, Heartbeat{Epoch: r.held.Epoch, Node: r.node.name, At: time.Now(), Upstreams: upstreams})
+		err := r.node.store.Beat(ctx, Heartbeat{Epoch: r.held.Epoch, Node: r.node.name, At: r.node.now(), Upstreams: upstreams})
 		if err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "heartbeat", "err", err)
 		}
@@ -143,11 +147,12 @@ func (r *refresher) untilNext() time.Duration {
 	if !ok || r.node.Room().Full() {
 		return time.Hour
 	}
-	return max(time.Until(at), 0)
+	return max(at.Sub(r.node.now()), 0)
 }
 
 // takeInbox plans anew for the apps that have changed.
 func (r *refresher) takeInbox() {
+	r.heedJump()
 	apps, all := r.node.inbox.take()
 	if all {
 		r.replanAll()
@@ -173,7 +178,7 @@ func (r *refresher) replanAll() {
 // replan sets what each group of an app needs next. Groups with a worker are
 // planned when it ends.
 func (r *refresher) replan(app string) {
-	now := time.Now()
+	now := r.node.now()
 	current := map[groupID]struct{}{}
 	r.node.cache.reading(func(known *records) {
 		for _, t := range r.node.tasks(known, app) {
@@ -188,7 +193,7 @@ func (r *refresher) replan(app string) {
 				t.budgets = []Budget{budget}
 			}
 			t = r.node.heedBars(known, r.planProbe(t, now), now)
-			t.at = later(t.at, r.resting[t.id])
+			t.at = later(later(steady(t.at, now), r.resting[t.id]), r.eases(t))
 			current[t.id] = struct{}{}
 			r.planned[t.id] = t
 			r.queue.Set(t.id, t.at)
@@ -198,6 +203,7 @@ func (r *refresher) replan(app string) {
 		if _, ok := current[id]; !ok && id.app == app {
 			r.forget(id)
 			delete(r.probes, id)
+			delete(r.eased, id)
 		}
 	}
 }
@@ -213,7 +219,7 @@ func (r *refresher) start(root, ctx context.Context) {
 	if r.node.Room().Full() {
 		return
 	}
-	now := time.Now()
+	now := r.node.now()
 	for ctx.Err() == nil {
 		id, ok := r.queue.Pop(now)
 		if !ok {
@@ -233,6 +239,8 @@ func (r *refresher) start(root, ctx context.Context) {
 		r.busy[upstream]++
 		if t.kind == taskProbe {
 			r.nextProbe(&t)
+		} else {
+			delete(r.eased, id)
 		}
 		r.workers.Go(func() {
 			e := ended{id: id, err: r.work(root, ctx, t)}
@@ -247,12 +255,13 @@ func (r *refresher) start(root, ctx context.Context) {
 // end takes a worker's place back, plans its group anew, and lets the next one
 // that waits for the upstream have its turn.
 func (r *refresher) end(e ended) {
+	r.heedJump()
 	upstream := r.live[e.id]
 	delete(r.live, e.id)
 	r.busy[upstream]--
 	delete(r.resting, e.id)
 	if e.err != nil {
-		r.resting[e.id] = time.Now().Add(pauseAfterError)
+		r.resting[e.id] = r.node.now().Add(pauseAfterError)
 	}
 	r.replan(e.id.app)
 	r.afterCall(upstream)

@@ -49,6 +49,9 @@ type Config struct {
 	TakeoverMargin time.Duration // added to the call timeout before an unfinished refresh is taken over; default 2 s
 	DrainLimit     time.Duration // how long a result is still published after Run was told to end; default 15 s
 	RoomEvery      time.Duration // between two looks at the store's space; default 30 s
+
+	// Now tells the time, with a reading of the monotonic clock; default time.Now.
+	Now func() time.Time
 }
 
 // Node is one member of the cluster: it follows, and leads while it is elected.
@@ -69,6 +72,7 @@ type Node struct {
 	seed      *Seed
 
 	heartbeat time.Duration
+	now       func() time.Time
 	roomEvery time.Duration
 	workers   int
 	margin    time.Duration
@@ -118,6 +122,7 @@ func New(c Config) (*Node, error) {
 		spool:     c.Spool,
 		snapshot:  c.Snapshot,
 		heartbeat: firstOf(c.Heartbeat, HeartbeatEvery),
+		now:       c.Now,
 		roomEvery: firstOf(c.RoomEvery, roomEvery),
 		workers:   firstOf(c.Workers, 8),
 		margin:    firstOf(c.TakeoverMargin, 2*time.Second),
@@ -125,8 +130,11 @@ func New(c Config) (*Node, error) {
 		cache:     newCache(),
 		recalls:   newRecalls(),
 		inbox:     inbox{wake: make(chan struct{}, 1)},
-		born:      time.Now(),
 	}
+	if n.now == nil {
+		n.now = time.Now
+	}
+	n.born = n.now()
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}

@@ -66,7 +66,7 @@ func (n *Node) plan(r *records, t task, now time.Time) (_ task, ok bool) {
 	if t.states[0].Status == StatusUncertain {
 		return planUncertain(t)
 	}
-	if !r.hasNeeds(t) {
+	if !r.hasNeeds(t, now) {
 		return t, false
 	}
 	t.kind, t.reason, t.at = taskFetch, ReasonDue, t.states[0].Due
@@ -110,15 +110,15 @@ func (n *Node) planRequest(r *records, t task, now time.Time) (task, bool) {
 			t.kind = taskAnswer
 			return t, true
 		}
-		if !r.hasNeeds(t) {
+		if !r.hasNeeds(t, now) {
 			continue
 		}
 		if throttled(state, request.Reason, now) || stuck(state, request.Reason) {
 			t.kind = taskAnswer
 			return t, true
 		}
-		if state.Failures > 0 && !r.parentReplaced(t) {
-			t.at = later(now, retryFor(request.Reason, state))
+		if state.Failures > 0 && !r.parentReplaced(t) && !reserved(state, request.Reason) {
+			t.at = later(now, retryFor(t, request.Reason, state))
 		}
 		t.at = later(later(t.at, state.Hold), state.NewestOutcome().Began.Add(t.group.MinInterval))
 		if forces(request.Reason) && !examines(request, state) {
@@ -152,11 +152,15 @@ func foundDead(state State, version int64) bool {
 	return state.Verdict.Answer == AnswerRefreshing && state.Verdict.Version == version
 }
 
-// throttled reports whether no call may be spent on a request now. Our own
-// budget keeps a reserve for what is forced; the platform's quota does not.
+// throttled reports whether no call may be spent on a request now.
 func throttled(state State, reason Reason, now time.Time) bool {
-	reserved := forces(reason) && state.Reason == ReasonBudget
-	return state.Status == StatusThrottled && now.Before(state.Due) && !reserved
+	return state.Status == StatusThrottled && now.Before(state.Due) && !reserved(state, reason)
+}
+
+// reserved reports whether a request does not wait for the end of the window: our
+// own budget keeps a reserve for what is forced; the platform's quota does not.
+func reserved(state State, reason Reason) bool {
+	return forces(reason) && state.Status == StatusThrottled && state.Reason == ReasonBudget
 }
 
 // stuck reports whether somebody must act before a try makes sense. Only a
@@ -171,22 +175,28 @@ func stuck(state State, reason Reason) bool {
 // retryFor returns when a group that fails is tried for a request: when its own
 // schedule says so, however many ask; a forced refresh brings it forward to a
 // minute after the last try.
-func retryFor(reason Reason, state State) time.Time {
-	forward := state.NewestOutcome().Began.Add(probeMin)
+func retryFor(t task, reason Reason, state State) time.Time {
+	forward := later(state.NewestOutcome().Began.Add(probeMin), t.lastDeadline(state))
 	if reason == ReasonForce && forward.Before(state.Due) {
 		return forward
 	}
 	return state.Due
 }
 
+// lastDeadline is until when somebody may count on the last call: where its
+// answer was lost it may still be under way.
+func (t task) lastDeadline(state State) time.Time {
+	return state.NewestOutcome().Began.Add(t.app.Refresh.Timeout)
+}
+
 // forces reports whether a refresh for this reason must make a new value.
 func forces(reason Reason) bool { return reason == ReasonForce || reason == ReasonReport }
 
 // hasNeeds reports whether the tokens the call is made with have values that live.
-func (r *records) hasNeeds(t task) bool {
+func (r *records) hasNeeds(t task, now time.Time) bool {
 	for _, need := range t.group.Needs {
 		state, ok := r.states[Name{App: t.app.Name, Token: need}]
-		if !ok || state.Deleted || state.Version == 0 || !time.Now().Before(state.Expires) {
+		if !ok || state.Deleted || state.Version == 0 || !now.Before(state.Expires) {
 			return false
 		}
 	}

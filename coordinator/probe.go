@@ -26,7 +26,7 @@ func (r *refresher) planProbe(t task, now time.Time) task {
 		at = now.Add(time.Duration(chance() * float64(every)))
 		r.probes[t.id] = at
 	}
-	at = later(at, t.states[0].Issued.Add(every/2))
+	at = later(at, steady(t.states[0].Issued.Add(every/2), now))
 	if !at.Before(t.at) || !at.Before(t.states[0].Expires.Add(-leastMargin)) {
 		return t
 	}
@@ -66,7 +66,7 @@ func (r *refresher) skipProbe(g *gate, t *task) bool {
 // nextProbe counts a look as taken.
 func (r *refresher) nextProbe(t *task) {
 	every := float64(probeInterval(t.app, t.group))
-	r.probes[t.id] = time.Now().Add(time.Duration(every * (1 + probeJitter*(2*chance()-1))))
+	r.probes[t.id] = r.node.now().Add(time.Duration(every * (1 + probeJitter*(2*chance()-1))))
 }
 
 // yields has a look wait while half of the upstream's workers are busy, so that
@@ -75,7 +75,7 @@ func (r *refresher) yields(t *task, upstream string) bool {
 	if t.kind != taskProbe || r.busy[upstream] < max(r.node.workers/2, 1) {
 		return false
 	}
-	r.queue.Set(t.id, time.Now().Add(probeLater+time.Duration(chance()*float64(probeLater))))
+	r.queue.Set(t.id, r.node.now().Add(probeLater+time.Duration(chance()*float64(probeLater))))
 	return true
 }
 
@@ -99,7 +99,7 @@ func (a *attempt) watch(ctx context.Context) (err error) {
 	a.log.WarnContext(ctx, "value found dead", "token", state.Name.String(), "version", state.Version, "expires", state.Expires)
 	if !foundDead(state, state.Version) {
 		state.Epoch, state.Deaths = a.held.Epoch, a.deathsWith(state)
-		state.Verdict = Verdict{Version: state.Version, Answer: AnswerRefreshing, At: time.Now()}
+		state.Verdict = Verdict{Version: state.Version, Answer: AnswerRefreshing, At: a.node.now()}
 		if err := a.noteAnd(ctx, state, nil); err != nil {
 			return err
 		}

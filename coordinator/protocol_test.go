@@ -226,6 +226,47 @@ func TestBudgetHoldsOverFailovers(t *testing.T) {
 	})
 }
 
+// A refresher that dies in the middle of a call has charged it, and whoever takes
+// over charges its own: the platform never sees more calls than the budget has,
+// and the reserve is left for what is forced.
+func TestBudgetHoldsWhereRefreshersDieInTheirCalls(t *testing.T) {
+	bubble(t, 2, func(c *cluster) {
+		app := shop("plain")
+		app.Refresh.Budget = 20
+		c.apply(c.nodes[0], app)
+		c.value(c.nodes[0], accessToken, 0)
+		var living *member
+		for i := range 12 {
+			c.fault(sandbox.Fault{Kind: sandbox.KindToken, Count: 1, Do: sandbox.Hang})
+			leader, _ := c.refresher()
+			living = c.join(fmt.Sprintf("n%d", i+3))
+			synctest.Wait()
+			go func() { _, _ = leader.Refresh(c.Context(), accessToken, coordinator.RefreshCall{}) }()
+			time.Sleep(time.Second)
+			leader.store.Partition() // for ever
+			time.Sleep(time.Minute)
+		}
+		c.sandbox.ClearFaults("")
+		if got := c.calls(sandbox.KindToken); got != 18 {
+			c.Errorf("%d calls, want 18: 20 a day less the reserve", got)
+		}
+		for range 4 {
+			v, _ := living.View(accessToken)
+			c.sandbox.KillToken(v.Token.Value.Reveal())
+			_, _ = living.Report(c.Context(), accessToken, coordinator.ReportCall{Version: v.Version()})
+			time.Sleep(2 * time.Minute)
+		}
+		if got := c.calls(sandbox.KindToken); got != 20 {
+			c.Errorf("%d calls, want 20: the reserve is for dead tokens", got)
+		}
+		for _, b := range records[coordinator.Budget](c) {
+			if b.Calls != 20 || b.Forced != 2 {
+				c.Errorf("the budget says %d calls, %d of them forced; want 20 and 2", b.Calls, b.Forced)
+			}
+		}
+	})
+}
+
 func TestPausedAppIsLeftAlone(t *testing.T) {
 	bubble(t, 2, func(c *cluster) {
 		c.apply(c.nodes[0], shop("plain"))

@@ -37,7 +37,7 @@ func (n *Node) appears(ctx context.Context, name Name, wait time.Duration) {
 func (n *Node) await(ctx context.Context, name Name, w Want) (*View, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.Wait)
 	defer cancel()
-	deadline := time.Now().Add(w.Wait)
+	deadline := n.now().Add(w.Wait)
 	cell := n.cache.cell(name)
 	for {
 		changed, moved, drained := cell.changed.wait(), n.cache.moved.wait(), n.drained.wait()
@@ -67,7 +67,7 @@ func (n *Node) answer(name Name, w Want) (*View, error) {
 		}
 		return nil, ErrUnknownToken
 	}
-	now := time.Now()
+	now := n.now()
 	lives := v.Lives(now, n.Margin())
 	switch {
 	case lives <= 0:

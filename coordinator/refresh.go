@@ -36,10 +36,20 @@ type attempt struct {
 	committed int64 // revision of what ended it, so that the next plan is made on no less
 }
 
-// deadline is the instant at which nobody may count on this attempt's call any
-// more: it is counted from before the intent was sent, so that whoever waits
-// for the intent to age has waited longer.
-func (a *attempt) deadline() time.Time { return a.began.Add(a.task.app.Refresh.Timeout) }
+// elapsed is how long the attempt has lasted, by the monotonic clock.
+func (a *attempt) elapsed() time.Duration { return a.node.now().Sub(a.began) }
+
+// left is how long it is until the attempt's deadline, the instant at which nobody
+// may count on its call any more: it is counted from before the intent was sent,
+// so that whoever waits for the intent to age has waited longer.
+func (a *attempt) left() time.Duration { return a.task.app.Refresh.Timeout - a.elapsed() }
+
+// late reports whether the deadline has passed, by either clock: the monotonic one
+// stands still while the machine is suspended.
+func (a *attempt) late() bool {
+	wall := a.node.now().Round(0).Sub(a.began.Round(0))
+	return min(a.left(), a.task.app.Refresh.Timeout-wall) <= 0
+}
 
 // run refreshes the group. ctx ends with leadership: it stops what has not
 // begun. A call that was written is read to its deadline, and its result saved,
@@ -119,7 +129,7 @@ func (a *attempt) open(ctx context.Context) (err error) {
 		intent.Previous = a.task.foreign.Attempt
 	}
 	a.unready = a.reserve(intent.Attempt)
-	a.began = time.Now()
+	a.began = a.node.now()
 	intent.Began = a.began
 	failpoint.Hit(openPoint(a.task, failpoint.BeforeOpen, failpoint.BeforeTakeover))
 	a.intent, err = a.node.store.Open(ctx, Opening{
@@ -127,7 +137,7 @@ func (a *attempt) open(ctx context.Context) (err error) {
 		States: a.task.states, Grant: a.task.grant, Lineage: a.task.lineage, Budgets: budgets,
 	})
 	failpoint.Hit(openPoint(a.task, failpoint.AfterOpen, failpoint.AfterTakeover))
-	a.opened = time.Since(a.began)
+	a.opened = a.elapsed()
 	a.made = origin{a.intent.Generation, a.intent.Revision}
 	switch {
 	case errors.Is(err, ErrFenced), errors.Is(err, ErrConflict):
@@ -157,7 +167,7 @@ func (a *attempt) charge(ctx context.Context) ([]Budget, error) {
 		case ok:
 			charged = append(charged, next)
 		case a.task.foreign != nil:
-			a.spent = budgetSpent(budget)
+			a.spent = budgetSpent(budget, a.node.now())
 			return nil, nil
 		default:
 			return nil, a.throttle(ctx, budget)
@@ -223,20 +233,20 @@ func (a *attempt) fetch(ctx context.Context) (yield Yield, err error) {
 		}
 	}
 	var wrote atomic.Int64 // as time since the attempt began
-	reading, cancel := context.WithDeadline(context.WithoutCancel(ctx), a.deadline())
+	reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.left())
 	defer cancel()
 	reading = httptrace.WithClientTrace(reading, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) {
-		wrote.Store(int64(time.Since(a.began)))
+		wrote.Store(int64(a.elapsed()))
 		failpoint.Hit(failpoint.AfterWrite)
 	}})
 	failpoint.Hit(failpoint.BeforeCall)
-	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) || !a.task.pass.admit() {
+	if ctx.Err() != nil || !a.held.Held() || a.late() || !a.task.pass.admit() {
 		return Yield{}, errNotCalled
 	}
-	a.asked = time.Now()
+	a.asked = a.node.now()
 	yield, err = a.node.providers[a.task.app.Provider].Fetch(reading, call)
 	a.task.pass.answered(err)
-	a.fetched = time.Since(a.began)
+	a.fetched = a.elapsed()
 	failpoint.Hit(failpoint.AfterAnswer)
 	a.rotated = !yield.Refresh.IsZero()
 	a.meetHazards(ctx, time.Duration(wrote.Load()), err)
@@ -251,7 +261,7 @@ func (a *attempt) meetHazards(ctx context.Context, wrote time.Duration, failure 
 	switch upstream, _ := errors.AsType[*UpstreamError](failure); {
 	case wrote > a.task.app.Refresh.Timeout:
 		a.met(ctx, HazardLateWrite, "the call was written after its deadline: another may have overlapped it")
-	case failure == nil && time.Now().After(a.deadline()):
+	case failure == nil && a.left() < 0:
 		a.met(ctx, HazardLateArrival, "the call was answered after its deadline: another may have overlapped it")
 	case upstream != nil && upstream.Ambiguous && a.task.group.Rotation.Consumes():
 		a.met(ctx, HazardLostAnswer, "the upstream may have acted, and its answer never came")

@@ -28,10 +28,10 @@ func (a *attempt) examine(ctx context.Context) (settled bool, err error) {
 		return true, err
 	}
 	state.Epoch = a.held.Epoch
-	state.Verdict = Verdict{Version: a.task.request.Above, Answer: answer, At: time.Now()}
+	state.Verdict = Verdict{Version: a.task.request.Above, Answer: answer, At: a.node.now()}
 	if answer == AnswerRefreshing {
 		a.deaths = deaths
-		if !time.Now().Before(forceAfter(state, a.task.group)) {
+		if !a.node.now().Before(forceAfter(state, a.task.group)) {
 			return false, nil
 		}
 		// Too soon after the last forced call: the platform would change nothing.
@@ -53,7 +53,7 @@ func (a *attempt) probe(ctx context.Context, state State) (Answer, int) {
 		return AnswerAlive, 0
 	case err == nil:
 		return AnswerRefreshing, a.deathsWith(state)
-	case unknown && time.Since(state.Forced) < unknownPause:
+	case unknown && a.node.now().Sub(state.Forced) < unknownPause:
 		a.log.WarnContext(ctx, "report not believed again", "token", state.Name.String(), "err", upstream)
 		return AnswerThrottled, 0
 	}
@@ -63,7 +63,7 @@ func (a *attempt) probe(ctx context.Context, state State) (Answer, int) {
 // deathsWith returns how many values in a row have died early, with the one of
 // this state that was found dead.
 func (a *attempt) deathsWith(state State) int {
-	if a.task.group.Exclusive && time.Until(state.Expires) > a.task.group.Overlap {
+	if a.task.group.Exclusive && state.Expires.Sub(a.node.now()) > a.task.group.Overlap {
 		return state.Deaths + 1
 	}
 	return 0
@@ -100,7 +100,7 @@ func (a *attempt) stateOf(name Name) State {
 func (a *attempt) answer(ctx context.Context) error {
 	request := a.task.request
 	state := a.stateOf(request.Name)
-	verdict := Verdict{Version: request.Above, Answer: AnswerThrottled, At: time.Now()}
+	verdict := Verdict{Version: request.Above, Answer: AnswerThrottled, At: a.node.now()}
 	switch {
 	case state.Version > request.Above:
 		verdict.Answer = AnswerReplaced

@@ -63,7 +63,7 @@ func (n *Node) ask(ctx context.Context, r Request) (on State, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	ctx, span := n.tracer.Start(ctx, "ask")
-	r.Node, r.At, r.Traceparent = n.name, time.Now(), tracing.Traceparent(ctx)
+	r.Node, r.At, r.Traceparent = n.name, n.now(), tracing.Traceparent(ctx)
 	on, err = n.askAgain(ctx, r)
 	span.End(err)
 	return on, err

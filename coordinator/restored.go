@@ -69,7 +69,7 @@ func (r *recalls) take() (floors map[Name]int64, grants map[string]Grant) {
 // notice compares the grants of a restored store with those known before. It is
 // called by the follower when the records are new and the views are old.
 func (n *Node) notice(ctx context.Context, former map[string]Grant) {
-	n.restored.Store(int64(time.Since(n.born)))
+	n.restored.Store(int64(n.age()))
 	n.log.ErrorContext(ctx, "etcd was restored from a backup: what this node knows better is brought back, refresh tokens rest until every node has done so", "wait", recallWait)
 	lost := map[string]Grant{}
 	n.cache.reading(func(r *records) {
@@ -183,7 +183,11 @@ func (n *Node) planNext(known *records, t task, now time.Time) (task, bool) {
 	if ok {
 		return planned, true
 	}
-	planned, ok = n.plan(known, t, now)
+	furthest := known.furthest(t, now)
+	planned, ok = n.plan(known, t, furthest)
+	if planned.kind != taskTakeOver { // which waits by the monotonic clock
+		planned.at = now.Add(planned.at.Sub(furthest))
+	}
 	planned.at = later(planned.at, n.rested(t))
 	return planned, ok
 }
@@ -236,7 +240,7 @@ func (a *attempt) doubt(ctx context.Context) error {
 			answered = a.task.request
 		}
 		state.Status, state.Reason, state.Epoch = StatusUncertain, string(ReasonRestored), a.held.Epoch
-		state.Unresolved = earlier(state.Unresolved, firstOf(state.Issued, time.Now()))
+		state.Unresolved = earlier(state.Unresolved, firstOf(state.Issued, a.node.now()))
 		if err := a.noteAnd(ctx, state, answered); err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ func (a *attempt) mayPresent(ctx context.Context) error {
 	switch {
 	case first.IsZero():
 		return nil
-	case a.withinGrace(first, time.Now()), a.intent.Reason == ReasonLastChance && a.task.foreign == nil:
+	case a.withinGrace(first, a.node.now()), a.intent.Reason == ReasonLastChance && a.task.foreign == nil:
 		a.met(ctx, HazardReplay, "presenting a refresh token that may have been used")
 		return nil
 	case a.task.foreign != nil:

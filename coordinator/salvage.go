@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"freshet/coordinator/failpoint"
 )
@@ -90,7 +89,7 @@ func (a *attempt) fits(s Salvage) bool {
 		}
 	}
 	for _, token := range s.Tokens {
-		if time.Until(token.Expires) <= leastMargin {
+		if token.Expires.Sub(a.node.now()) <= leastMargin {
 			return false
 		}
 	}
@@ -119,7 +118,7 @@ func (a *attempt) due() bool {
 		return true
 	}
 	for _, state := range a.now.States {
-		if !time.Now().Before(state.Due) {
+		if !a.node.now().Before(state.Due) {
 			return true
 		}
 	}

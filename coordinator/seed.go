@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Seed is what a configuration file brings: the refresher applies it once for
@@ -34,7 +33,7 @@ func (n *Node) plant(ctx context.Context, epoch Epoch) {
 	}
 	failed := errors.Join(n.plantClients(ctx), n.plantApps(ctx))
 	if failed == nil {
-		file := AppliedFile{File: n.seed.File, Hash: n.seed.Hash, At: time.Now(), Revision: applied.Revision}
+		file := AppliedFile{File: n.seed.File, Hash: n.seed.Hash, At: n.now(), Revision: applied.Revision}
 		failed = n.store.PutAppliedFile(ctx, epoch, file)
 	}
 	if failed != nil && ctx.Err() == nil {
@@ -85,7 +84,7 @@ func (n *Node) plantClients(ctx context.Context) error {
 			errs = append(errs, n.refused(ctx, "client", client.Name, err))
 			continue
 		}
-		client.Revision, client.Created = known.Revision, time.Now()
+		client.Revision, client.Created = known.Revision, n.now()
 		if err := n.store.PutClient(ctx, client); err != nil {
 			errs = append(errs, err)
 			continue

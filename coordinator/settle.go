@@ -183,8 +183,8 @@ func (a *attempt) succeeded(state State, held Token, value Value) (State, *Token
 	case same:
 		result = ResultSame
 		token, due = a.sameValue(state, held, expires)
-	case !time.Now().Before(expires):
-		token, due = nil, time.Now() // saved too late to be served; its refresh token still counts
+	case !a.node.now().Before(expires):
+		token, due = nil, a.node.now() // saved too late to be served; its refresh token still counts
 	}
 	next := state
 	next.Deleted, next.Status, next.Reason, next.Failures = false, StatusFresh, "", 0
@@ -210,7 +210,7 @@ func (a *attempt) sameValue(state State, held Token, expires time.Time) (*Token,
 	if moved {
 		held.Expires, held.Epoch = expires, a.held.Epoch
 	}
-	due := schedule.Again(time.Now(), held.Issued, held.Expires, policy(a.task.app, a.task.group, state.Name.Token), chance())
+	due := schedule.Again(a.node.now(), held.Issued, held.Expires, policy(a.task.app, a.task.group, state.Name.Token), chance())
 	if !moved {
 		return nil, due
 	}
@@ -248,7 +248,7 @@ func (a *attempt) outcome(result Result, version int64, message string) Outcome 
 
 // tell logs the end of the attempt.
 func (a *attempt) tell(ctx context.Context, p Publication, failure error) {
-	attrs := []any{"attempt", a.intent.Attempt, "reason", string(a.task.reason), "elapsed", time.Since(a.began).Round(time.Millisecond)}
+	attrs := []any{"attempt", a.intent.Attempt, "reason", string(a.task.reason), "elapsed", a.elapsed().Round(time.Millisecond)}
 	if failure != nil {
 		a.log.WarnContext(ctx, "refresh failed", append(attrs, "status", string(p.States[0].Status), "retry_at", p.States[0].Due, "err", failure)...)
 		return

@@ -53,7 +53,7 @@ func (n *Node) recall(ctx context.Context) {
 	patience := time.NewTimer(recallAfter)
 	defer patience.Stop()
 	saved, err := n.snapshot.Load()
-	switch age := time.Since(saved.Heard); {
+	switch age := n.now().Sub(saved.Heard); {
 	case err != nil:
 		n.log.WarnContext(ctx, "the snapshot on disk is not used", "err", err)
 		return
@@ -71,7 +71,7 @@ func (n *Node) recall(ctx context.Context) {
 	if !n.resume(ctx, saved) {
 		return
 	}
-	limit := time.NewTimer(recallLimit - max(time.Since(saved.Heard), 0))
+	limit := time.NewTimer(recallLimit - max(n.now().Sub(saved.Heard), 0))
 	defer limit.Stop()
 	select {
 	case <-limit.C:
@@ -93,7 +93,7 @@ func (n *Node) resume(ctx context.Context, saved Saved) bool {
 	for _, record := range saved.Records {
 		batch.Events = append(batch.Events, Event{Record: record})
 	}
-	now := time.Now()
+	now := n.now()
 	// A clock that was set back since makes what has expired look alive.
 	n.skew.assume(max(saved.Ahead, saved.Heard.Sub(now)))
 	n.heard.Store(min(0, int64(saved.Heard.Sub(n.born))))
@@ -191,7 +191,7 @@ func (n *Node) saved() Saved {
 	defer n.following.Unlock()
 	s := Saved{
 		Revision: n.cache.applied.Load(),
-		Heard:    time.Now().Add(-n.Health().Age).Round(0),
+		Heard:    n.now().Add(-n.Health().Age).Round(0),
 		Ahead:    time.Duration(n.skew.ahead.Load()),
 	}
 	n.cache.reading(func(r *records) { s.Records = r.saved() })

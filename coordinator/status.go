@@ -34,7 +34,7 @@ func (n *Node) Status() ClusterStatus {
 		s.Refresher, s.Epoch = r.elected.Node, r.elected.Epoch
 		s.Nodes, s.Apps, s.Paused = len(r.nodes), len(r.apps), r.paused != nil
 	})
-	now := time.Now()
+	now := n.now()
 	for _, v := range n.cache.views() {
 		s.Tokens++
 		s.States[v.Status(now)]++

@@ -11,18 +11,31 @@ type View struct {
 	Paused      bool   // refreshing of this app or of the cluster is paused
 	Fingerprint string // of the value; empty without one
 	Rendered    []byte // what Config.Render made of this view when it was applied
+
+	seen mark // when this node first knew the value
 }
 
 // Status is the token's state at an instant.
-func (v *View) Status(now time.Time) Status { return v.State.StatusAt(now, v.Paused) }
+func (v *View) Status(now time.Time) Status {
+	if wall, ok := v.seen.reads(now); ok && !wall.Before(v.State.Expires) {
+		now = later(now, v.State.Expires) // by the monotonic clock
+	}
+	return v.State.StatusAt(now, v.Paused)
+}
 
 // Lives returns how long the value may still be served at an instant, where
-// margin is kept for clocks that differ; not positive: it may not.
+// margin is kept for clocks that differ; not positive: it may not. The instant
+// should have a reading of the monotonic clock: a value that has ended by either
+// clock has ended.
 func (v *View) Lives(now time.Time, margin time.Duration) time.Duration {
 	if v.Token == nil {
 		return 0
 	}
-	return v.Token.Expires.Sub(now) - margin
+	lives := v.Token.Expires.Sub(now) - margin
+	if wall, ok := v.seen.reads(now); ok {
+		lives = min(lives, v.Token.Expires.Sub(wall)-min(margin, v.seen.margin))
+	}
+	return lives
 }
 
 // Version of the value held, or of the last one known.

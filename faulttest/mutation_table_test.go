@@ -94,8 +94,8 @@ func mutationsOfLeadership() []mutation {
 		guard: "leadership is looked at last before the call", pkg: "coordinator",
 		tests: []string{"TestCallIsNotBegun/WithoutTheLease", "TestCallIsNotBegun/AfterTheEnd"},
 		edits: []edit{{
-			"coordinator/refresh.go", "	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) ||",
-			"	if !time.Now().Before(a.deadline()) ||",
+			"coordinator/refresh.go", "	if ctx.Err() != nil || !a.held.Held() || a.late() ||",
+			"	if a.late() ||",
 		}},
 	}}
 }
@@ -109,12 +109,12 @@ func mutationsOfAttempts() []mutation {
 	}, {
 		guard: "deadline counted from before the intent", pkg: "coordinator",
 		tests: []string{"TestDeadlineCountsFromTheIntent"},
-		edits: []edit{{"coordinator/refresh.go", "	a.opened = time.Since(a.began)\n", "	a.opened = time.Since(a.began)\n	a.began = time.Now()\n"}},
+		edits: []edit{{"coordinator/refresh.go", "	a.opened = a.elapsed()\n", "	a.opened = a.elapsed()\n	a.began = a.node.now()\n"}},
 	}, {
 		guard: "deadline is looked at last before the call", pkg: "coordinator",
 		tests: []string{"TestCallIsNotBegun/AfterItsTime"},
 		edits: []edit{{
-			"coordinator/refresh.go", "	if ctx.Err() != nil || !a.held.Held() || !time.Now().Before(a.deadline()) ||",
+			"coordinator/refresh.go", "	if ctx.Err() != nil || !a.held.Held() || a.late() ||",
 			"	if ctx.Err() != nil || !a.held.Held() ||",
 		}},
 	}, {
@@ -169,8 +169,8 @@ func mutationsOfResults() []mutation {
 		guard: "reading on after losing leadership", pkg: "coordinator",
 		tests: []string{"TestDeposedRefresherSavesItsResult"},
 		edits: []edit{{
-			"coordinator/refresh.go", "	reading, cancel := context.WithDeadline(context.WithoutCancel(ctx), a.deadline())\n",
-			"	reading, cancel := context.WithDeadline(ctx, a.deadline())\n",
+			"coordinator/refresh.go", "	reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.left())\n",
+			"	reading, cancel := context.WithTimeout(ctx, a.left())\n",
 		}},
 	}, {
 		guard: "reading again after a refused transaction", pkg: "coordinator",

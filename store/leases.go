@@ -28,6 +28,13 @@ type leases struct {
 type sharedUses struct {
 	id   clientv3.LeaseID
 	keys int
+	ends time.Time // at the earliest, by the monotonic clock
+}
+
+// outlives reports whether the lease ends after the keys that expire at an instant:
+// not where the clock was set back since it was granted.
+func (u *sharedUses) outlives(expires, now time.Time) bool {
+	return u.ends.Sub(now) >= min(expires.Sub(now), leaseMaxTTL)
 }
 
 func newLeases() leases {
@@ -51,16 +58,17 @@ func (s *Store) lease(ctx context.Context, expires time.Time) (clientv3.LeaseID,
 	}
 	defer func() { <-l.turn }()
 	minute := minuteOf(expires)
-	if u := l.taken[minute]; u != nil && u.keys < leaseKeys {
+	if u := l.taken[minute]; u != nil && u.keys < leaseKeys && u.outlives(expires, time.Now()) {
 		u.keys++
 		return u.id, nil
 	}
-	id, err := s.grant(ctx, minute)
+	now := time.Now()
+	id, err := s.grant(ctx, minute, now)
 	if err != nil {
 		return 0, err
 	}
-	l.forgetBefore(minuteOf(time.Now()))
-	l.taken[minute] = &sharedUses{id: id, keys: 1}
+	l.forgetBefore(minuteOf(now))
+	l.taken[minute] = &sharedUses{id: id, keys: 1, ends: now.Add(leaseTTL(minute, now))}
 	return id, nil
 }
 
@@ -83,8 +91,8 @@ func (l *leases) forgetBefore(minute int64) {
 	}
 }
 
-func (s *Store) grant(ctx context.Context, minute int64) (clientv3.LeaseID, error) {
-	ttl := leaseTTL(minute, time.Now())
+func (s *Store) grant(ctx context.Context, minute int64, now time.Time) (clientv3.LeaseID, error) {
+	ttl := leaseTTL(minute, now)
 	resp, err := request(ctx, s.main, requestTimeout, func(ctx context.Context, c *clientv3.Client) (*clientv3.LeaseGrantResponse, error) {
 		return c.Grant(ctx, int64(ttl/time.Second))
 	})

@@ -113,3 +113,18 @@ func TestLeasesOfThePastAreForgotten(t *testing.T) {
 		t.Errorf("%d leases are remembered, want 1", n)
 	}
 }
+
+// A lease that was granted before the clock was set back ends before the values
+// that would share it now.
+func TestALeaseFromBeforeTheClockWasSetBackIsNotShared(t *testing.T) {
+	granted := time.Now()
+	u := sharedUses{ends: granted.Add(2*time.Hour + leaseGrace)}
+	expires := granted.Add(2 * time.Hour).Round(0)
+	if !u.outlives(expires, granted.Add(time.Hour)) {
+		t.Error("a lease that ends after the value is not shared")
+	}
+	later := granted.Add(time.Hour)
+	if setBack := withMonotonicOf(later.Add(-30*time.Minute), later); u.outlives(expires, setBack) {
+		t.Error("a lease that ends before the value is shared")
+	}
+}

@@ -14,22 +14,22 @@ const grace = 15 * time.Minute
 // budgetGrace is how long a budget is kept after its window.
 const budgetGrace = 24 * time.Hour
 
-// expiryOf returns when a record is removed by itself, zero for never.
-func expiryOf(record coordinator.Record) time.Time {
+// expiryOf returns when a record that is written now is removed by itself, zero for never.
+func (c *Cluster) expiryOf(record coordinator.Record) time.Time {
 	switch r := record.(type) {
 	case coordinator.Token:
-		return after(r.Expires, grace)
+		return c.after(r.Expires, grace)
 	case coordinator.Budget:
-		return after(r.Ends, budgetGrace)
+		return c.after(r.Ends, budgetGrace)
 	}
 	return time.Time{}
 }
 
-func after(t time.Time, d time.Duration) time.Time {
+func (c *Cluster) after(t time.Time, d time.Duration) time.Time {
 	if t.IsZero() {
 		return t
 	}
-	return t.Add(d)
+	return time.Now().Add(t.Sub(c.config.Now()) + d)
 }
 
 // expiry removes a key that has not been written since revision mod.

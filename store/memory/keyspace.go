@@ -71,7 +71,7 @@ func (t *tx) putUnder(s *session, record coordinator.Record) {
 	k := keyOf(record)
 	t.set(k, &entry{record: record, session: s})
 	t.events = append(t.events, coordinator.Event{Record: record})
-	if at := expiryOf(record); !at.IsZero() {
+	if at := t.cluster.expiryOf(record); !at.IsZero() {
 		t.cluster.expiries.add(expiry{at, k, t.revision})
 	}
 }

@@ -31,6 +31,10 @@ type Config struct {
 	SessionTTL time.Duration // how long a silent node keeps its name and its leadership; default 15 s
 	History    int           // revisions kept for watches that are behind; default 4096
 	Logger     *slog.Logger  // default: nothing is logged
+
+	// Now is the wall clock of the nodes, by which records say when they end;
+	// default time.Now. The cluster itself counts from when they are written.
+	Now func() time.Time
 }
 
 func (c Config) withDefaults() Config {
@@ -39,6 +43,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.History <= 0 {
 		c.History = DefaultHistory
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

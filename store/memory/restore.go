@@ -45,7 +45,7 @@ func (c *Cluster) scheduleLocked() {
 			if e.record == nil {
 				continue
 			}
-			if at := expiryOf(e.record); !at.IsZero() {
+			if at := c.expiryOf(e.record); !at.IsZero() {
 				c.expiries.add(expiry{at, key{of, id}, e.mod})
 			}
 		}
