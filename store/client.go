@@ -72,6 +72,7 @@ func (d *dialer) get(ctx context.Context) (*clientv3.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotConnected, err)
 	}
+	client.Watcher = endingWatcher{client.Watcher}
 	d.client = client
 	return client, nil
 }
