@@ -96,14 +96,44 @@ func (a *attempt) trace(ctx context.Context) (context.Context, *tracing.Span) {
 }
 
 // saving returns the context under which a result is saved: it outlives
-// leadership, and the node's own end by as long as a drain may take.
+// leadership, and the node's own end by as long as a drain may take. Then it also
+// ends once this node sees that the attempt has: a store that is gone since may
+// have taken the result and not have said so.
 func (a *attempt) saving(root, ctx context.Context) (context.Context, context.CancelFunc) {
 	saving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	attempt := a.intent.Attempt
 	stop := context.AfterFunc(root, func() {
-		timer := time.AfterFunc(a.node.drain, cancel)
-		context.AfterFunc(saving, func() { timer.Stop() })
+		defer cancel()
+		draining, end := context.WithTimeout(saving, a.node.drain)
+		defer end()
+		a.awaitShown(draining, attempt)
 	})
 	return saving, func() { stop(); cancel() }
+}
+
+// awaitShown waits until this node's memory knows the end of an attempt, or ctx ends.
+func (a *attempt) awaitShown(ctx context.Context, attempt string) {
+	for {
+		moved := a.node.cache.moved.wait()
+		if a.shown(attempt) {
+			return
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// shown reports whether this node's memory knows the end of an attempt.
+func (a *attempt) shown(attempt string) (ended bool) {
+	a.node.cache.reading(func(r *records) {
+		for _, state := range a.task.states {
+			ended = ended || r.states[state.Name].Ended(attempt)
+		}
+	})
+	return ended
 }
 
 // open writes the intent, or takes over the foreign one, and charges the call.

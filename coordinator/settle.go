@@ -23,7 +23,7 @@ func (a *attempt) settle(ctx context.Context, yield Yield, failure error) (err e
 	for {
 		p := a.publication(yield, failure)
 		a.committed, err = a.node.store.Publish(ctx, p)
-		if err == nil {
+		if err == nil || ctx.Err() != nil && a.shown(a.intent.Attempt) {
 			failpoint.Hit(failpoint.AfterPublish)
 			a.unspool(ctx)
 			a.tell(ctx, p, failure)

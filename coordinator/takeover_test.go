@@ -1,8 +1,11 @@
 package coordinator_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,6 +170,38 @@ func TestEndingNodeSeesItsLastResult(t *testing.T) {
 		synctest.Wait()
 		if _, err := leader.Read(c.Context(), accessToken, coordinator.Want{}); err != nil {
 			c.Error(err)
+		}
+	})
+}
+
+// deaf is a store whose answers to publications never arrive.
+type deaf struct{ coordinator.Store }
+
+func (s deaf) Publish(ctx context.Context, p coordinator.Publication) (int64, error) {
+	if _, err := s.Store.Publish(ctx, p); err != nil {
+		return 0, err
+	}
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+// A publication whose answer is lost with the store was seen by the node itself:
+// nothing is in hand any more.
+func TestEndingNodeDoesNotHoldWhatItSawPublished(t *testing.T) {
+	bubble(t, 0, func(c *cluster) {
+		c.logs = &bytes.Buffer{}
+		m := c.join("n1", func(config *coordinator.Config) { config.Store = deaf{config.Store} })
+		synctest.Wait()
+		c.apply(m, shop("plain"))
+		c.value(m, accessToken, 0)
+		began := time.Now()
+		m.stop()
+		<-m.done
+		if took := time.Since(began); took > time.Second {
+			c.Errorf("the end took %v", took)
+		}
+		if strings.Contains(c.logs.String(), "could not be saved") {
+			c.Error("a result that was saved is said not to be")
 		}
 	})
 }
