@@ -268,10 +268,15 @@ func (r *refresher) end(e ended) {
 	for len(r.waiting[upstream]) > 0 {
 		next := r.waiting[upstream][0]
 		r.waiting[upstream] = r.waiting[upstream][1:]
-		if t, ok := r.planned[next]; ok {
-			r.queue.Set(next, t.at)
+		t, ok := r.planned[next]
+		if !ok {
+			continue
+		}
+		r.queue.Set(next, t.at)
+		if !t.at.After(time.Now()) {
 			return
 		}
+		// It was planned again while it waited, had its turn then, and takes nobody else's.
 	}
 }
 
