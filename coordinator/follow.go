@@ -61,7 +61,7 @@ func (n *Node) synced(ctx context.Context, batch Batch, t *touched) {
 // takeIn changes the cache by one batch: first all records, then the views they
 // touch, so that nobody sees half a revision. The caller holds following.
 func (n *Node) takeIn(ctx context.Context, batch Batch, t *touched) *touched {
-	t.restored = batch.Restored
+	t.restored, t.leftOut = batch.Restored, batch.LeftOut
 	t.tokens, t.apps = map[Name]*Token{}, map[string]struct{}{}
 	t.now = n.mark()
 	n.cache.mu.Lock()
@@ -98,6 +98,7 @@ type touched struct {
 	clients   bool
 	heartbeat bool
 	restored  bool
+	leftOut   bool
 	intents   map[groupID]seenIntent // before a snapshot
 	grants    map[string]Grant       // before a snapshot
 	now       mark                   // when it is taken in
@@ -108,9 +109,12 @@ type touched struct {
 // the clocks showed with each state.
 func (c *cache) startOver(t *touched) {
 	t.intents, t.grants = c.records.intents, c.records.grants
-	seen := c.records.seen
+	seen, fingerprint := c.records.seen, c.records.fingerprint
 	c.records = newRecords()
 	c.records.seen = seen
+	if t.leftOut {
+		c.records.fingerprint = fingerprint
+	}
 	t.all, t.snapshot, t.clients = true, true, true
 }
 
@@ -310,7 +314,7 @@ func (n *Node) valueOf(ctx context.Context, name Name, old *View, cell *cell, t 
 	}
 	token, changed := t.tokens[name]
 	switch {
-	case !changed && t.snapshot && !t.restored:
+	case !changed && t.snapshot && !t.restored && !t.leftOut:
 		return nil
 	case !changed:
 		return held

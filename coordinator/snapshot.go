@@ -129,7 +129,7 @@ func (n *Node) disown(ctx context.Context, batch Batch) {
 			theirs = key
 		}
 	}
-	if ours.Key.Equal(theirs.Key) {
+	if ours.Key.Equal(theirs.Key) || (batch.LeftOut && theirs.Key.IsZero()) {
 		return
 	}
 	n.log.ErrorContext(ctx, "the snapshot on disk was another cluster's and is forgotten")

@@ -100,21 +100,29 @@ func (n *Node) replay(ctx context.Context) error {
 	if len(kept) > 0 {
 		n.log.WarnContext(ctx, "results of a former process are replayed", "results", len(kept))
 	}
-	for _, s := range kept {
-		for {
-			err := n.replayOne(ctx, s)
-			if err == nil {
-				break
-			}
-			n.log.WarnContext(ctx, "replaying a result", "app", s.App, "group", s.Group, "attempt", s.Attempt, "err", err)
-			select {
-			case <-time.After(replayPause):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+	for len(kept) > 0 {
+		if kept = n.replayEach(ctx, kept); len(kept) == 0 {
+			break
+		}
+		select {
+		case <-time.After(replayPause):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	return nil
+}
+
+// replayEach replays results, and returns those that must be tried again: one
+// that has to wait holds up no other.
+func (n *Node) replayEach(ctx context.Context, kept []Salvage) (failed []Salvage) {
+	for _, s := range kept {
+		if err := n.replayOne(ctx, s); err != nil {
+			n.log.WarnContext(ctx, "replaying a result", "app", s.App, "group", s.Group, "attempt", s.Attempt, "err", err)
+			failed = append(failed, s)
+		}
+	}
+	return failed
 }
 
 // voidUncalled deletes the intent under which a former process of this node made
@@ -159,7 +167,10 @@ func (n *Node) listed(ctx context.Context) bool {
 // replayOne settles one result as its attempt would have settled it; nil: there
 // is a definite answer, and the spool has forgotten it.
 func (n *Node) replayOne(ctx context.Context, s Salvage) error {
-	a, ok := n.revive(s)
+	a, ok, err := n.revive(s)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		n.log.WarnContext(ctx, "a result was dropped: its app is gone or another one now", "app", s.App, "group", s.Group, "attempt", s.Attempt)
 		return n.spool.Drop(s.Attempt)
@@ -176,19 +187,27 @@ func (n *Node) replayOne(ctx context.Context, s Salvage) error {
 	return err
 }
 
+// errNotReadable means that a result cannot be judged by this node as it is.
+var errNotReadable = errors.New("the app cannot be worked on here: give this node the cluster's seal keys, and a build that knows the app's provider and options")
+
 // revive makes the attempt anew that a result comes from; not ok, where the app
-// has no such group in this life.
-func (n *Node) revive(s Salvage) (a *attempt, ok bool) {
+// has no such group in this life. An app that is there and cannot be read is no
+// such proof: its credentials may be sealed with a key that is not here yet.
+func (n *Node) revive(s Salvage) (a *attempt, ok bool, err error) {
 	var t task
 	n.cache.reading(func(r *records) {
-		for _, candidate := range n.tasks(r, s.App) {
+		tasks := n.tasks(r, s.App)
+		if _, there := r.apps[s.App]; there && len(tasks) == 0 {
+			err = errNotReadable
+		}
+		for _, candidate := range tasks {
 			if candidate.id.group == s.Group && candidate.app.Incarnation >= s.Incarnation {
 				t, ok = candidate, true
 			}
 		}
 	})
-	if !ok || len(s.Tokens) == 0 {
-		return nil, false
+	if err != nil || !ok || len(s.Tokens) == 0 {
+		return nil, false, err
 	}
 	return &attempt{
 		node: n, task: t, log: n.log.With("app", s.App, "group", s.Group),
@@ -197,5 +216,5 @@ func (n *Node) revive(s Salvage) (a *attempt, ok bool) {
 			App: s.App, Group: s.Group, Attempt: s.Attempt, Incarnation: s.Incarnation,
 			Bases: s.Bases, Generation: s.Generation, Revision: s.IntentRevision,
 		},
-	}, true
+	}, true, nil
 }
