@@ -124,6 +124,9 @@ func (n *Node) changeOf(r *records, app App, how Applying, change *AppChange) (A
 	app.Incarnation, app.Revision, app.CredentialsRevision = former.Incarnation, former.Revision, former.CredentialsRevision
 	app.Newer = former.Newer
 	effective, err := n.check(r, app)
+	if err == nil && replace {
+		err = n.unspent(r, effective)
+	}
 	if err != nil {
 		return Applied{}, err
 	}

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"maps"
+	"slices"
 )
 
 // grantedBefore returns the credentials of an app that is applied with the
@@ -22,6 +23,18 @@ func grantedBefore(app, former App, replace bool) map[string]Secret {
 func otherGrant(app, former App) bool {
 	kept, ok := former.Credentials[CredentialRefresh]
 	return ok && !kept.Equal(app.Credentials[CredentialRefresh])
+}
+
+// unspent refuses, for a grant, a refresh token that the platform has exchanged for
+// the one that is kept, as when a file is applied twice: to present it again may
+// revoke everything. One that a human replaced may have never been presented.
+func (n *Node) unspent(r *records, app App) error {
+	grant, kept := r.grants[app.Name]
+	consumes := slices.ContainsFunc(n.providers[app.Provider].Groups(app), func(g Group) bool { return g.Rotation.Consumes() })
+	if !kept || !consumes || grant.IntentRevision == 0 || !grant.Previous.Equal(app.Credentials[CredentialRefresh]) {
+		return nil
+	}
+	return Invalidf("app %q: this refresh token was used already, for the one that the cluster keeps: leave that one, or authorise the app at the platform again and give the new one", app.Name)
 }
 
 // changeGrant moves a refresh token that is new from the app's credentials to

@@ -94,7 +94,10 @@ type UpstreamError struct {
 	Ambiguous  bool          // the upstream may have acted
 }
 
-// Error returns reason, code and message.
+// Error returns reason, code and message. A code that is the reason is not repeated.
 func (e *UpstreamError) Error() string {
+	if e.Code == e.Reason {
+		return e.Reason + ": " + e.Message
+	}
 	return fmt.Sprintf("%s (%s): %s", e.Reason, e.Code, e.Message)
 }

@@ -35,7 +35,7 @@ func (n *Node) Explain(v *View, now time.Time) Explanation {
 	case StatusThrottled:
 		e.Todo = explainThrottled(v.State)
 	case StatusBlocked:
-		e.Todo = said(v.State) + "; once that is done it is tried at once by: freshet refresh " + v.Name.String() +
+		e.Todo = said(v.State) + "; once that is done it is tried within a minute by: freshet refresh " + v.Name.String() +
 			" --force, and by itself at " + clock(v.State.Due) + ". If the app's own settings are wrong, correct them with: freshet apply -f FILE"
 	case StatusUncertain:
 		e.Todo = explainUncertain(v.State)

@@ -104,6 +104,26 @@ func TestPausedRefreshersRefreshTokenIsSalvaged(t *testing.T) {
 	})
 }
 
+// A file with a new grant that is applied twice does not put the refresh token
+// back that was used in between.
+func TestGrantIsNotReplacedByTheOneItCameFrom(t *testing.T) {
+	f := newFamily(coordinator.RotationStrict)
+	granted(t, f, func(c *cluster) {
+		replace := func() error {
+			_, err := c.nodes[1].Apply(c.Context(), crm("r1"), coordinator.Applying{ReplaceGrant: true})
+			return err
+		}
+		c.must(replace())
+		c.value(c.nodes[1], crmToken, 0)
+		synctest.Wait()
+		if err := replace(); !errors.Is(err, coordinator.ErrInvalid) {
+			c.Errorf("applied again: %v", err)
+		}
+		time.Sleep(2 * time.Hour)
+		c.settled(f)
+	})
+}
+
 // Under strict rotation an answer that never comes leaves the refresh token
 // alone, however often somebody asks; a new grant settles it.
 func TestLostAnswerIsUncertainUntilANewGrant(t *testing.T) {

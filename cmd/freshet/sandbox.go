@@ -79,9 +79,9 @@ func serveSandbox(ctx context.Context, t *terminal, address string, box http.Han
 }
 
 func sandboxRoutes(address net.Addr) string {
-	return strings.ReplaceAll(`  curl -X POST URL/cgi-bin/stable_token -d '{"grant_type":"client_credential","appid":"wx1","secret":"s"}'
-  curl -u crm:s URL/oauth/token -d grant_type=client_credentials
-  curl -X POST URL/_clients -d '{"client_id":"crm","client_secret":"s","rotation":"strict","lifetime":"1h"}'
+	return strings.ReplaceAll(`  curl -X POST URL/cgi-bin/stable_token -d '{"grant_type":"client_credential","appid":"wx1","secret":"s3cret"}'
+  curl -u reports:s3cret URL/oauth/token -d grant_type=client_credentials
+  curl -X POST URL/_clients -d '{"client_id":"crm","client_secret":"s3cret","auth":"post","rotation":"strict","lifetime":"1h"}'
   curl -X POST URL/_grant  -d '{"client_id":"crm","subject":"alice"}'   a first refresh token
   curl URL/                                             every route
   curl URL/_oracle                                      what really happened
