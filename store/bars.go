@@ -23,7 +23,7 @@ func (s *Store) PutBar(ctx context.Context, b coordinator.Bar) error {
 		return coordinator.Invalidf("writing a bar: it needs an app and an egress address")
 	}
 	t := txn{doing: fmt.Sprintf("writing the bar of app %q from %q", b.App, b.Egress)}
-	t.put(s.keys.of(b), encodeRecord(b))
+	t.put(s.keys.of(b), s.codec.plain(b))
 	_, err := s.commit(ctx, t)
 	return err
 }

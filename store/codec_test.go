@@ -169,13 +169,13 @@ func TestWhatCannotBeReadIsSaid(t *testing.T) {
 		says        string
 	}{
 		"nothing":         {nil, false, "cut short"},
-		"newer format":    {changed(0, format+1), true, "upgrade this node"},
-		"format 0":        {changed(0, 0), false, "impossible format"},
+		"newer format":    {changed(0, formatNewest+1), true, "upgrade this node"},
+		"format 0":        {changed(0, 0), false, "it has format 0"},
 		"unknown seal":    {changed(1, 9), true, "sealed with seal key 9"},
 		"cut field":       {good[:len(good)-1], false, ""},
 		"other wire type": {append(bytes.Clone(good[:2]), 0x0a, 1, 'x'), false, "wire type"},
 	} {
-		_, err := codec{}.decode(coordinator.Heartbeat{}, test.value, 0)
+		_, err := codec{formats: newFormats()}.decode(coordinator.Heartbeat{}, test.value, 0)
 		if err == nil || errors.Is(err, ErrUnsupported) != test.unsupported || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: got error %v, want one that says %q, unsupported %v", name, err, test.says, test.unsupported)
 		}

@@ -52,13 +52,18 @@ func (s *Store) Join(ctx context.Context, info func() coordinator.NodeInfo) erro
 // register writes the node's record and keeps it true for as long as the session lives.
 func (s *Store) register(ctx context.Context, held *session, info func() coordinator.NodeInfo) error {
 	first := info()
-	key, written := s.keys.of(first), encodeRecord(first)
+	key, written := s.keys.of(first), s.codec.plain(first)
 	revision, err := s.takeName(ctx, held, first)
 	if err != nil {
 		return err
 	}
+	// Who raises the format compares the nodes there are: it saw this one, or
+	// had done so before this look.
+	if _, err := s.schemaNow(ctx); err != nil {
+		return err
+	}
 	for sleep(ctx, s.infoEvery) {
-		now := encodeRecord(info())
+		now := s.codec.plain(info())
 		if bytes.Equal(now, written) {
 			continue
 		}
@@ -73,7 +78,7 @@ func (s *Store) register(ctx context.Context, held *session, info func() coordin
 // takeName registers the node once its name is free. A process that died leaves
 // the name behind for as long as its session lives: that long it is waited for.
 func (s *Store) takeName(ctx context.Context, held *session, info coordinator.NodeInfo) (int64, error) {
-	key, value := s.keys.of(info), encodeRecord(info)
+	key, value := s.keys.of(info), s.codec.plain(info)
 	// Twice, since a new leader of etcd gives every lease its whole life again.
 	atMost := 2*s.config.SessionTTL + nameMargin
 	patience, cancel := context.WithTimeoutCause(ctx, atMost, coordinator.ErrNameTaken)

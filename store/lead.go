@@ -109,9 +109,14 @@ func (s *Store) takeOver(ctx context.Context, f fence, node string) (int64, erro
 	if err != nil {
 		return 0, err
 	}
+	format, err := s.schemaNow(ctx)
+	if err != nil {
+		return 0, err
+	}
 	t := txn{doing: "taking over"}
 	t.fenceBy(f)
-	elected := encodeRecord(coordinator.Elected{Epoch: f.epoch, Node: node, At: time.Now()})
+	t.mod(s.keys.schema(), format) // no build leads that cannot read what others write
+	elected := s.codec.plain(coordinator.Elected{Epoch: f.epoch, Node: node, At: time.Now()})
 	t.put(s.keys.epoch(), elected)
 	t.reads = append(t.reads, s.keys.epoch())
 	if len(resp.Kvs) == 0 {

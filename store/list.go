@@ -43,6 +43,11 @@ func (s *Store) listOnce(ctx context.Context) (coordinator.Batch, past, error) {
 			if string(kv.Key) == s.keys.heartbeat() {
 				p.meet(kv)
 			}
+			if string(kv.Key) == s.keys.schema() {
+				if err := s.heardSchema(ctx, kv); err != nil {
+					return batch, p, err
+				}
+			}
 			if e, ok := s.event(ctx, kv, false); ok {
 				batch.Events = append(batch.Events, e)
 			}

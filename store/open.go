@@ -19,7 +19,7 @@ func (s *Store) Open(ctx context.Context, o coordinator.Opening) (coordinator.In
 	}
 	key := s.keys.of(o.Intent)
 	s.compareOpening(&t, key, o)
-	t.put(key, encodeRecord(o.Intent))
+	t.put(key, s.codec.plain(o.Intent))
 	for _, b := range o.Budgets {
 		t.leased = append(t.leased, s.leasedBudget(b))
 	}
@@ -83,7 +83,7 @@ func (s *Store) compareLineage(t *txn, lineage []coordinator.Ancestor) {
 
 // leasedBudget keeps a budget for one more window after its own.
 func (s *Store) leasedBudget(b coordinator.Budget) leased {
-	return leased{key: s.keys.of(b), value: encodeRecord(b), expires: b.Ends.Add(budgetWindow)}
+	return leased{key: s.keys.of(b), value: s.codec.plain(b), expires: b.Ends.Add(budgetWindow)}
 }
 
 func checkIntent(i coordinator.Intent) error {

@@ -56,7 +56,7 @@ func (s *Store) publication(ctx context.Context, p coordinator.Publication, doin
 
 func (s *Store) writePublication(t *txn, p coordinator.Publication) {
 	for _, state := range p.States {
-		t.put(s.keys.of(state), encodeRecord(state))
+		t.put(s.keys.of(state), s.codec.plain(state))
 	}
 	for _, token := range p.Tokens {
 		t.writeLeased(s.codec, token, token.Expires)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -15,35 +16,32 @@ import (
 //
 // Its identity is in the etcd key and its revision is etcd's; neither is
 // repeated. A seal key id of 0 means that the fields are not sealed; see codec.
+//
+// What the cluster's format is, sys/schema says; see formats.
 const (
-	format    = 1 // newest format we read and the one we write
-	formatMin = 1 // oldest format we read
-	unsealed  = 0
-	header    = 2
+	unsealed = 0
+	header   = 2
 )
 
 // ErrUnsupported means that what is kept in etcd, or etcd itself, cannot be
 // used by this build. Trying again does not help.
 var ErrUnsupported = errors.New("this build cannot work with this cluster")
 
-// encode returns the stored form of what fields describes.
+// encode returns the stored form of what fields describes, in the first format,
+// which every build reads.
 func encode[T any](record T, fields func(*wire, *T)) []byte {
 	w := wire{out: make([]byte, header, 128)}
-	w.out[0], w.out[1] = format, unsealed
+	w.out[0], w.out[1] = formatFirst, unsealed
 	fields(&w, &record)
 	return w.out
 }
 
-// decode reads the stored form into record. It never panics, whatever value holds.
+// decode reads the stored form, whose format was checked, into record. It never
+// panics, whatever value holds.
 func decode[T any](value []byte, record *T, fields func(*wire, *T)) error {
 	switch {
 	case len(value) < header:
 		return errors.New("it is cut short")
-	case value[0] > format:
-		return fmt.Errorf("%w: the record has format %d, and this build reads formats up to %d; upgrade this node",
-			ErrUnsupported, value[0], format)
-	case value[0] < formatMin:
-		return fmt.Errorf("it has the impossible format %d", value[0])
 	case value[1] != unsealed:
 		return errors.New("it is sealed, and no record of this kind is") // codec opens those that are
 	}
@@ -56,8 +54,8 @@ func decode[T any](value []byte, record *T, fields func(*wire, *T)) error {
 	return w.err
 }
 
-// encodeRecord returns the stored form of any record, not sealed: codec.encode
-// is for what is written.
+// encodeRecord returns the stored form of any record in the first format, not
+// sealed: codec.encode and codec.plain are for what is written.
 func encodeRecord(record coordinator.Record) []byte {
 	switch r := record.(type) {
 	case coordinator.App:
@@ -105,7 +103,12 @@ func encodeClusterRecord(record coordinator.Record) []byte {
 	return nil // no other kind of record exists
 }
 
-// decodeRecord completes an identified record with what is stored for it, not sealed.
+// sameRecord reports whether two records say the same, at whatever revision and
+// in whatever format.
+func sameRecord(a, b coordinator.Record) bool { return bytes.Equal(encodeRecord(a), encodeRecord(b)) }
+
+// decodeRecord completes an identified record with what is stored for it, not
+// sealed and of a format that was checked.
 func decodeRecord(record coordinator.Record, value []byte, revision int64) (coordinator.Record, error) {
 	var err error
 	switch r := record.(type) {

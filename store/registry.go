@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,13 +51,13 @@ func (s *Store) compareChange(t *txn, c coordinator.AppChange) {
 	s.compareStates(t, c.States)
 	t.put(s.keys.changed(), encode(appChange{App: c.App.Name}, appChangeFields))
 	for _, state := range c.States {
-		t.put(s.keys.of(state), encodeRecord(state))
+		t.put(s.keys.of(state), s.codec.plain(state))
 	}
 }
 
 func (s *Store) writeApp(t *txn, c coordinator.AppChange, old coordinator.Credentials) {
 	app := c.App.Name
-	t.put(s.keys.app(app), encodeRecord(c.App))
+	t.put(s.keys.app(app), s.codec.plain(c.App))
 	fresh := coordinator.Credentials{App: app, Incarnation: c.App.Incarnation, Fields: c.App.Credentials}
 	t.mod(s.keys.credentials(app), old.Revision)
 	for _, group := range c.Calm {
@@ -113,7 +112,8 @@ func sameCredentials(old, fresh coordinator.Credentials) bool {
 // it, in a change of apps after the one the caller had seen.
 func (s *Store) appWritten(c coordinator.AppChange, a answer) bool {
 	key := s.keys.app(c.App.Name)
-	return a.holds(key, encodeRecord(c.App)) && modOf(a, key) > c.Seen
+	there, found, err := recordOf[coordinator.App](s.codec, a.there[key])
+	return found && err == nil && sameRecord(there, c.App) && there.Revision > c.Seen
 }
 
 // grantWritten tells whether the grant there is ours as well, after an answer was
@@ -127,7 +127,7 @@ func (s *Store) grantWritten(t txn, c coordinator.AppChange, a answer) error {
 	switch {
 	case err != nil:
 		return err
-	case found && bytes.Equal(encodeRecord(there), encodeRecord(*c.Grant)): // sealed, the same differs each time
+	case found && sameRecord(there, *c.Grant): // sealed, the same differs each time
 		return nil
 	case there.Generation > c.Grant.Generation+1:
 		return t.gaveUp(true, errors.New("the grant was rotated since"))
@@ -181,7 +181,7 @@ func (s *Store) PutClient(ctx context.Context, c coordinator.Client) error {
 		return coordinator.Invalidf("writing a client: it needs a name")
 	}
 	t := txn{doing: fmt.Sprintf("writing client %q", c.Name)}
-	key, value := s.keys.of(c), encodeRecord(c)
+	key, value := s.keys.of(c), s.codec.plain(c)
 	t.mod(key, c.Revision)
 	t.put(key, value)
 	a, err := s.commit(ctx, t)
@@ -219,7 +219,7 @@ func (s *Store) PutPaused(ctx context.Context, p *coordinator.Paused) error {
 	if p == nil {
 		t.delete(s.keys.paused())
 	} else {
-		t.put(s.keys.paused(), encodeRecord(*p))
+		t.put(s.keys.paused(), s.codec.plain(*p))
 	}
 	_, err := s.commit(ctx, t)
 	return err
@@ -234,6 +234,6 @@ func (s *Store) PutAppliedFile(ctx context.Context, e coordinator.Epoch, f coord
 	if err != nil {
 		return err
 	}
-	t.put(s.keys.of(f), encodeRecord(f))
+	t.put(s.keys.of(f), s.codec.plain(f))
 	return s.commitFenced(ctx, t)
 }

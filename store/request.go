@@ -29,7 +29,7 @@ func (s *Store) Ask(ctx context.Context, r coordinator.Request, seen coordinator
 // ask reports false where another request came in between, to be looked at.
 func (s *Store) ask(ctx context.Context, r coordinator.Request, seen coordinator.State) (done bool, err error) {
 	t := txn{doing: fmt.Sprintf("asking for %s", r.Name)}
-	key, stateKey, value := s.keys.of(r), s.keys.state(r.Name), encodeRecord(r)
+	key, stateKey, value := s.keys.of(r), s.keys.state(r.Name), s.codec.plain(r)
 	there, found, err := s.requestAt(ctx, key)
 	if err != nil {
 		return false, err
@@ -87,7 +87,7 @@ func (s *Store) Note(ctx context.Context, n coordinator.Note) error {
 	if err != nil {
 		return err
 	}
-	key, value := s.keys.of(n.State), encodeRecord(n.State)
+	key, value := s.keys.of(n.State), s.codec.plain(n.State)
 	t.mod(key, n.State.Revision)
 	t.put(key, value)
 	if n.Request != nil {
@@ -128,6 +128,6 @@ func (s *Store) Beat(ctx context.Context, h coordinator.Heartbeat) error {
 	if err != nil {
 		return err
 	}
-	t.put(s.keys.heartbeat(), encodeRecord(h))
+	t.put(s.keys.heartbeat(), s.codec.plain(h))
 	return s.commitFenced(ctx, t)
 }

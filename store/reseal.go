@@ -122,6 +122,9 @@ func (s *Store) lacksKey(ctx context.Context, id uint8) (string, error) {
 // would make it read all again.
 func (s *Store) reseal(ctx context.Context, f fence, kv *mvccpb.KeyValue) (done bool, err error) {
 	key, value := string(kv.Key), kv.Value
+	if err := s.codec.reads(value); err != nil {
+		return false, err
+	}
 	if isSealed(value) {
 		if value, err = s.codec.open(key, value); err != nil {
 			return false, err
@@ -216,8 +219,10 @@ func (s *Store) Seals(ctx context.Context) (coordinator.Seals, error) {
 	return seals, err
 }
 
-// describe completes what a node says of itself with the seal keys it has.
+// describe completes what a node says of itself with the formats it reads and
+// the seal keys it has.
 func (s *Store) describe(info coordinator.NodeInfo) coordinator.NodeInfo {
+	info.SchemaMin, info.SchemaMax = s.codec.oldest, s.codec.newest
 	if s.codec.ring == nil {
 		return info
 	}

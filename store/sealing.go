@@ -16,6 +16,7 @@ import (
 // so that a cluster can begin to seal at any time.
 type codec struct {
 	keys
+	*formats
 	ring *seal.Keyring // nil: nothing is sealed
 }
 
@@ -33,9 +34,16 @@ func (k keys) secrets() []string {
 	return []string{k.fingerprint(), k.root + "credentials/", k.root + "grants/", k.root + "salvage/", k.root + "tokens/"}
 }
 
+// plain returns the stored form of a record that holds no secret.
+func (c codec) plain(record coordinator.Record) []byte {
+	value := encodeRecord(record)
+	value[0] = c.written()
+	return value
+}
+
 // encode returns the stored form of a record.
 func (c codec) encode(record coordinator.Record) ([]byte, error) {
-	value := encodeRecord(record)
+	value := c.plain(record)
 	if c.ring == nil || !isSecret(record) {
 		return value, nil
 	}
@@ -73,6 +81,9 @@ func about(key string, format byte) []byte { return append([]byte(key), format) 
 
 // decode completes an identified record with what is stored for it.
 func (c codec) decode(record coordinator.Record, value []byte, revision int64) (coordinator.Record, error) {
+	if err := c.reads(value); err != nil {
+		return nil, err
+	}
 	if isSealed(value) {
 		opened, err := c.open(c.of(record), value)
 		if err != nil {
@@ -84,9 +95,7 @@ func (c codec) decode(record coordinator.Record, value []byte, revision int64) (
 }
 
 // isSealed reports whether a stored form is one that must be opened first.
-func isSealed(value []byte) bool {
-	return len(value) >= header && value[0] >= formatMin && value[0] <= format && value[1] != unsealed
-}
+func isSealed(value []byte) bool { return len(value) >= header && value[1] != unsealed }
 
 // unopened counts the records left out because their key is not here, so that
 // all are listed again when it comes.

@@ -107,7 +107,7 @@ func New(c Config) (*Store, error) {
 	return &Store{
 		config: c,
 		keys:   newKeys(c.Prefix),
-		codec:  codec{keys: newKeys(c.Prefix), ring: c.Seal},
+		codec:  codec{keys: newKeys(c.Prefix), formats: newFormats(), ring: c.Seal},
 		log:    c.Logger,
 		main:   newDialer(dial),
 		watch:  newDialer(dial),

@@ -117,7 +117,7 @@ func (f *follower) follow(ctx context.Context) error {
 		began := time.Now()
 		err := f.stream(ctx)
 		switch {
-		case errors.Is(err, errLeft), errors.Is(err, errHistoryLost), errors.Is(err, errNewKeys):
+		case errors.Is(err, errLeft), errors.Is(err, errHistoryLost), errors.Is(err, errNewKeys), fatal(err):
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -227,6 +227,11 @@ func (f *follower) changes(ctx context.Context, events []*clientv3.Event) error 
 		for len(events) > 0 && events[0].Kv.ModRevision == revision {
 			if string(events[0].Kv.Key) == f.store.keys.heartbeat() && !f.meet(events[0].Kv) {
 				return f.otherHistory("heartbeats are missing")
+			}
+			if string(events[0].Kv.Key) == f.store.keys.schema() {
+				if err := f.store.heardSchema(ctx, events[0].Kv); err != nil {
+					return err
+				}
 			}
 			if e, ok := f.store.event(ctx, events[0].Kv, events[0].Type == clientv3.EventTypeDelete); ok {
 				batch.Events = append(batch.Events, e)

@@ -255,7 +255,7 @@ func TestARecordThatCannotBeReadKeepsNothingElseBack(t *testing.T) {
 
 func TestAWatchThatIsUnableForEverEndsWithTheReason(t *testing.T) {
 	s := open(t)
-	must(t, second(raw(t).Put(soon(t), s.keys.schema(), string(encode(schema{Format: format + 1}, schemaFields)))))
+	must(t, second(raw(t).Put(soon(t), s.keys.schema(), string(encode(schema{Format: formatNewest + 1}, schemaFields)))))
 	for _, err := range s.Watch(soon(t)) {
 		if !errors.Is(err, ErrUnsupported) {
 			t.Errorf("the watch yielded error %v, want %v", err, ErrUnsupported)
