@@ -29,7 +29,7 @@ func newFormats() *formats { return &formats{oldest: formatOldest, newest: forma
 
 // written returns the format to write.
 func (f *formats) written() byte {
-	return byte(min(max(int(f.cluster.Load()), f.oldest), f.newest))
+	return byte(min(max(int(f.cluster.Load()), f.oldest), f.newest)) //nolint:gosec // newest fits into a byte
 }
 
 // reads refuses a stored form whose format this build does not read.
