@@ -236,3 +236,53 @@ func TestAFormatThatIsTooOldIsRefusedWithWhatToDo(t *testing.T) {
 		t.Errorf("got error %v, want one that says what to do", err)
 	}
 }
+
+// What sys/schema holds is read by every build there will be; one that cannot
+// read it anyway must not take it for something else.
+func TestASchemaOfAnotherFormatIsRefused(t *testing.T) {
+	t.Parallel()
+	s := openBuild(t, next)
+	value := encode(schema{Format: former}, schemaFields)
+	value[0] = next
+	must(t, second(raw(t).Put(soon(t), s.keys.schema(), string(value))))
+	if err := s.PutPaused(soon(t), nil); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "upgrade this node") {
+		t.Errorf("got error %v, want one that says what to do", err)
+	}
+}
+
+func TestARecordOfANewerFormatIsNotSealedAnew(t *testing.T) {
+	t.Parallel()
+	s := openBuild(t, former, sealedBy(newRing(t)))
+	value := encodeRecord(coordinator.Credentials{App: "shop", Incarnation: 1})
+	value[0] = next
+	if done, err := s.reseal(soon(t), fence{}, kv(s.keys.credentials("shop"), value, 1)); done || !errors.Is(err, ErrUnsupported) {
+		t.Errorf("sealed anew: %t, error %v; want %v", done, err, ErrUnsupported)
+	}
+}
+
+// The answer is lost, and the format is raised before it is known what it was.
+func TestALostAnswerIsSettledOverARaise(t *testing.T) {
+	t.Parallel()
+	f := &faults{}
+	s := openBuild(t, next, spoilt(f.spoil))
+	must(t, second(raw(t).Put(soon(t), s.keys.schema(), string(encode(schema{Format: former}, schemaFields)))))
+	must(t, s.PutPaused(soon(t), nil))
+	f.fail(lost, 1, func(then []clientv3.Op) bool {
+		chosen := len(then) > 0 && string(then[0].KeyBytes()) == s.keys.changed()
+		return chosen && s.codec.adopt(next) == nil
+	})
+	putShop(t, s)
+	if n := f.suffered(); n != 1 {
+		t.Errorf("%d answers were lost, want 1", n)
+	}
+}
+
+// A write is put into words before the first look at the cluster.
+func TestTheFirstWriteHasAFormatThatEveryNodeReads(t *testing.T) {
+	t.Parallel()
+	s := openBuild(t, next)
+	must(t, s.PutPaused(soon(t), &coordinator.Paused{By: "me"}))
+	if there := written(t, s); len(there) != 1 || len(there[formatOldest]) != 1 {
+		t.Errorf("records by format: %q, want one of format %d", there, formatOldest)
+	}
+}
