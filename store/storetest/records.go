@@ -128,8 +128,8 @@ func (s *specimens) check(t *testing.T, there []coordinator.Record) {
 	spec := s.app
 	spec.Credentials = nil
 	for _, r := range there {
-		if s.isNode(r) { // the store itself says which seal keys it has
-			s.node.SealKeys = r.(coordinator.NodeInfo).SealKeys //nolint:forcetypeassert // isNode has looked
+		if n, ok := r.(coordinator.NodeInfo); ok && s.isNode(r) { // the store itself says which seal keys it has, and which formats it reads
+			s.node.SealKeys, s.node.SchemaMin, s.node.SchemaMax = n.SealKeys, n.SchemaMin, n.SchemaMax
 		}
 	}
 	for _, want := range []coordinator.Record{
