@@ -97,6 +97,7 @@ type Node struct {
 	draining atomic.Bool
 	drained  signal // fires when draining begins
 
+	unsettled  unsettled
 	handedOver atomic.Pointer[time.Time] // when this node last gave up leadership for bars; nil: never
 }
 
@@ -129,6 +130,7 @@ func New(c Config) (*Node, error) {
 		drain:     firstOf(c.DrainLimit, 15*time.Second),
 		cache:     newCache(),
 		recalls:   newRecalls(),
+		unsettled: unsettled{wake: make(chan struct{}, 1)},
 		inbox:     inbox{wake: make(chan struct{}, 1)},
 	}
 	if n.now == nil {

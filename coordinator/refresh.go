@@ -80,7 +80,11 @@ func (a *attempt) run(root, ctx context.Context) (err error) {
 	}
 	a.keep(saving, yield)
 	failpoint.Hit(failpoint.AfterSpool)
-	return a.settle(saving, yield, err)
+	err = a.settle(saving, yield, err)
+	if err != nil && a.rotated && !errors.Is(err, ErrFenced) {
+		a.node.unsettled.put(a.result(yield))
+	}
+	return err
 }
 
 // trace begins the one trace of this refresh, linked to the request that asked for it.

@@ -104,6 +104,22 @@ func TestPausedRefreshersRefreshTokenIsSalvaged(t *testing.T) {
 	})
 }
 
+// A result that the store refuses to write is brought again, by the process that has it.
+func TestDeniedResultIsPublishedWithoutARestart(t *testing.T) {
+	f := newFamily(coordinator.RotationStrict)
+	granted(t, f, func(c *cluster) {
+		leader, _ := c.refresher()
+		leader.store.FailNext(memory.OpPublish, 3, false, errors.New("permission denied"))
+		c.apply(c.nodes[0], crm("r1"))
+		time.Sleep(10 * time.Minute)
+		c.value(c.nodes[1], crmToken, 0)
+		if used := f.presented(); len(used) != 1 {
+			c.Errorf("presented %v", used)
+		}
+		c.settled(f)
+	})
+}
+
 // A file with a new grant that is applied twice does not put the refresh token
 // back that was used in between.
 func TestGrantIsNotReplacedByTheOneItCameFrom(t *testing.T) {

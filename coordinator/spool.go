@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"freshet/coordinator/failpoint"
@@ -71,12 +72,58 @@ func (a *attempt) unspool(ctx context.Context) {
 // replayPause is the wait before a replay that failed is tried again.
 const replayPause = 5 * time.Second
 
-// replay brings the results that former processes of this node could not save
-// to the store: published, if nobody took their refresh over, else salvaged.
+// unsettled are results of this process that the store would not take, as when
+// etcd denies a write: they are on the disk, and are replayed without a restart.
+type unsettled struct {
+	wake chan struct{} // holds one
+
+	mu      sync.Mutex
+	results []Salvage
+}
+
+func (u *unsettled) put(s Salvage) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.results = append(u.results, s)
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (u *unsettled) take() []Salvage {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	results := u.results
+	u.results = nil
+	return results
+}
+
+// replay brings the results that former processes of this node, or this one, could
+// not save to the store: published, if nobody took their refresh over, else salvaged.
 func (n *Node) replay(ctx context.Context) error {
 	if n.spool == nil {
 		return nil
 	}
+	kept, err := n.leftBehind(ctx)
+	for err == nil {
+		var again <-chan time.Time
+		if kept = n.replayEach(ctx, append(kept, n.unsettled.take()...)); len(kept) > 0 {
+			again = time.After(replayPause)
+		}
+		select {
+		case <-again:
+		case <-n.unsettled.wake:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	return err
+}
+
+// leftBehind voids what former processes of this node never called, and returns
+// the results they left. Everything was read from the store once by then.
+func (n *Node) leftBehind(ctx context.Context) ([]Salvage, error) {
 	uncalled, err := n.spool.Uncalled()
 	if err != nil {
 		n.log.ErrorContext(ctx, "reading the spool", "err", err)
@@ -89,10 +136,10 @@ func (n *Node) replay(ctx context.Context) error {
 		n.log.ErrorContext(ctx, "reading the spool", "err", err)
 	}
 	if len(kept)+len(uncalled) == 0 {
-		return nil
+		return nil, nil
 	}
 	if !n.listed(ctx) {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	for _, attempt := range uncalled {
 		n.voidUncalled(ctx, attempt)
@@ -100,17 +147,7 @@ func (n *Node) replay(ctx context.Context) error {
 	if len(kept) > 0 {
 		n.log.WarnContext(ctx, "results of a former process are replayed", "results", len(kept))
 	}
-	for len(kept) > 0 {
-		if kept = n.replayEach(ctx, kept); len(kept) == 0 {
-			break
-		}
-		select {
-		case <-time.After(replayPause):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+	return kept, nil
 }
 
 // replayEach replays results, and returns those that must be tried again: one
