@@ -93,8 +93,8 @@ func (n *Node) noValue(v *View, now time.Time) error {
 // retryAfter returns when another try may have a better answer: at the
 // refresher's next attempt, within a second and a minute.
 func retryAfter(v *View, now time.Time) time.Duration {
-	if v.Paused {
-		return time.Minute
+	if v.Paused || v.State.Status == StatusUncertain || v.State.Status == StatusReauthorize {
+		return time.Minute // somebody must act
 	}
 	return min(max(v.State.Due.Sub(now), time.Second), time.Minute)
 }

@@ -183,7 +183,7 @@ func (a *attempt) succeeded(state State, held Token, value Value) (State, *Token
 	case same:
 		result = ResultSame
 		token, due = a.sameValue(state, held, expires)
-	case !a.node.now().Before(expires):
+	case value.Value.IsZero(), !a.node.now().Before(expires):
 		token, due = nil, a.node.now() // saved too late to be served; its refresh token still counts
 	}
 	next := state

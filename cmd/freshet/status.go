@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"freshet/coordinator"
 	"freshet/httpapi/client"
 )
 
@@ -154,11 +155,21 @@ func (t *terminal) printStates(states []client.State) {
 	rows := [][]string{{"TOKEN", "STATE", "VERSION", "FINGERPRINT", "EXPIRES", "NEXT", "REASON"}}
 	for _, s := range states {
 		rows = append(rows, []string{
-			s.Name(), t.state(s.State), fmt.Sprint(s.Version), orDash(s.Fingerprint), short(s.ExpiresAt), short(s.DueAt), orDash(s.Reason),
+			s.Name(), t.state(s.State), fmt.Sprint(s.Version), orDash(s.Fingerprint), short(s.ExpiresAt), nextTry(s), orDash(s.Reason),
 		})
 	}
 	t.print("")
 	t.table(rows)
+}
+
+// nextTry writes when a token is refreshed next; a dash where somebody must act first.
+func nextTry(s client.State) string {
+	switch coordinator.Status(s.State) {
+	case coordinator.StatusUncertain, coordinator.StatusReauthorize:
+		return "-"
+	default:
+		return short(s.DueAt)
+	}
 }
 
 // short writes how far off an instant is.
