@@ -20,8 +20,8 @@ func mutationsOfTransactions() []mutation {
 		guard: "intent without lease", first: true, pkg: "store",
 		tests: []string{"TestAnIntentHasNoLease"},
 		edits: []edit{{
-			"store/open.go", "	t.put(key, encodeRecord(o.Intent))\n",
-			"	t.leased = append(t.leased, leased{key: key, value: encodeRecord(o.Intent), expires: o.Intent.Began.Add(o.Intent.Timeout)})\n",
+			"store/open.go", "	t.put(key, s.codec.plain(o.Intent))\n",
+			"	t.leased = append(t.leased, leased{key: key, value: s.codec.plain(o.Intent), expires: o.Intent.Began.Add(o.Intent.Timeout)})\n",
 		}},
 	}, {
 		guard: "budget compare", first: true, pkg: "store",
