@@ -153,6 +153,18 @@ func (c *cluster) grant() coordinator.Grant {
 	return grants[0]
 }
 
+// dieBeforePublishing applies the app, and lets the refresher die when its first
+// call is answered and the answer on its disk, but not published.
+func (c *cluster) dieBeforePublishing() (dead *member, others []*member) {
+	c.Helper()
+	dead, others = c.refresher()
+	held := dead.store.HoldNext(memory.OpPublish)
+	c.apply(c.nodes[0], crm("r1"))
+	<-held.Sent()
+	dead.store.Partition() // for ever
+	return dead, others
+}
+
 // settled checks that nothing is left over and that the newest refresh token is kept.
 func (c *cluster) settled(f *family) {
 	c.Helper()

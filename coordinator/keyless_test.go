@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"freshet/coordinator"
-	"freshet/store/memory"
 )
 
 // keyless is a store that leaves out what is sealed until the seal key comes, and
@@ -68,11 +67,7 @@ func without(come chan struct{}) func(*coordinator.Config) {
 func TestResultIsKeptUntilItsAppCanBeRead(t *testing.T) {
 	f := newFamily(coordinator.RotationStrict)
 	granted(t, f, func(c *cluster) {
-		leader, others := c.refresher()
-		held := leader.store.HoldNext(memory.OpPublish)
-		c.apply(c.nodes[0], crm("r1"))
-		<-held.Sent()
-		leader.store.Partition() // for ever: it is dead
+		leader, others := c.dieBeforePublishing()
 		disk, come := leader.spool.Restart(), make(chan struct{})
 		time.Sleep(time.Minute)
 		c.joinWith(leader.Name()+"b", disk, without(come))

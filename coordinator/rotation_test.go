@@ -41,11 +41,7 @@ func TestRotatedGrantIsPublishedWithItsToken(t *testing.T) {
 func TestCrashedRefreshersResultIsReplayed(t *testing.T) {
 	f := newFamily(coordinator.RotationStrict)
 	granted(t, f, func(c *cluster) {
-		leader, others := c.refresher()
-		held := leader.store.HoldNext(memory.OpPublish)
-		c.apply(c.nodes[0], crm("r1"))
-		<-held.Sent()
-		leader.store.Partition() // for ever: it is dead
+		leader, others := c.dieBeforePublishing()
 		disk := leader.spool.Restart()
 		time.Sleep(time.Minute)
 		if v, _ := others[0].View(crmToken); v.State.Status != coordinator.StatusUncertain || len(f.presented()) != 1 {
@@ -66,11 +62,7 @@ func TestCrashedRefreshersResultIsReplayed(t *testing.T) {
 func TestResultIsReplayedUnderItsOwnIntent(t *testing.T) {
 	f := newFamily(coordinator.RotationStrict)
 	granted(t, f, func(c *cluster) {
-		leader, others := c.refresher()
-		held := leader.store.HoldNext(memory.OpPublish)
-		c.apply(c.nodes[0], crm("r1"))
-		<-held.Sent()
-		leader.store.Partition()
+		leader, others := c.dieBeforePublishing()
 		c.joinWith(leader.Name()+"b", leader.spool.Restart())
 		v := c.value(others[0], crmToken, 0)
 		if v.State.NewestOutcome().Result != coordinator.ResultSalvaged || len(f.presented()) != 1 {

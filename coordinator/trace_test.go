@@ -71,11 +71,7 @@ func TestOtherCredentialsLoseNoRefreshToken(t *testing.T) {
 	t.Run("crashed", func(t *testing.T) {
 		f := newFamily(coordinator.RotationStrict)
 		granted(t, f, func(c *cluster) {
-			leader, others := c.refresher()
-			held := leader.store.HoldNext(memory.OpPublish)
-			c.apply(c.nodes[0], crm("r1"))
-			<-held.Sent()
-			leader.store.Partition()
+			leader, others := c.dieBeforePublishing()
 			disk := leader.spool.Restart()
 			time.Sleep(10 * time.Minute)
 			change(c, others[0])
