@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,15 @@ type Saved struct {
 	Revision int64
 	Heard    time.Time     // when the store was heard last, by this node's clock; zero: nothing is saved
 	Ahead    time.Duration // by how much the refresher's clock ran ahead of this node's
+}
+
+// serves reports whether it holds a value. One that holds none would make a node
+// ready that can answer nothing.
+func (s Saved) serves() bool {
+	return slices.ContainsFunc(s.Records, func(r Record) bool {
+		_, ok := r.(Token)
+		return ok
+	})
 }
 
 // Snapshot keeps one Saved on the local disk.
@@ -57,7 +67,7 @@ func (n *Node) recall(ctx context.Context) {
 	case err != nil:
 		n.log.WarnContext(ctx, "the snapshot on disk is not used", "err", err)
 		return
-	case saved.Heard.IsZero():
+	case saved.Heard.IsZero(), !saved.serves():
 		return
 	case age > recallLimit:
 		n.log.WarnContext(ctx, "the snapshot on disk is too old to be used", "age", age.Round(time.Second), "limit", recallLimit)

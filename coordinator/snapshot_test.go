@@ -3,6 +3,7 @@ package coordinator_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -114,7 +115,14 @@ func TestNodeServesFromItsSnapshotWhileTheStoreIsAway(t *testing.T) {
 // In an ordinary restart nothing old is shown.
 func TestSnapshotWaitsForTheStore(t *testing.T) {
 	shelved(t, func(c *cluster, s *shelf) {
-		s.change(func(saved *coordinator.Saved) { saved.Records = nil })
+		s.change(func(saved *coordinator.Saved) {
+			for i, record := range saved.Records {
+				if token, ok := record.(coordinator.Token); ok {
+					token.Version = 9
+					saved.Records[i] = token
+				}
+			}
+		})
 		m := c.join("n1", s.with)
 		synctest.Wait()
 		time.Sleep(time.Minute)
@@ -260,6 +268,20 @@ func TestClientsOfASnapshotAreAdmittedForADay(t *testing.T) {
 
 func TestOldOrUnreadableSnapshotsAreNotUsed(t *testing.T) {
 	shelved(t, func(c *cluster, s *shelf) {
+		bare := &shelf{saved: s.saved} // of a cluster that had no value yet
+		bare.change(func(saved *coordinator.Saved) {
+			saved.Records = slices.DeleteFunc(slices.Clone(saved.Records), func(r coordinator.Record) bool {
+				_, ok := r.(coordinator.Token)
+				return ok
+			})
+		})
+		valueless := c.join("n4", bare.with, away)
+		time.Sleep(2 * time.Second)
+		if valueless.Health().Ready() {
+			c.Error("ready with a snapshot that holds no value")
+		}
+		valueless.store.Heal()
+
 		time.Sleep(24*time.Hour + time.Second)
 		m := c.join("n1", s.with, away)
 		broken := c.join("n2", (&shelf{err: errors.New("it does not open")}).with, away)

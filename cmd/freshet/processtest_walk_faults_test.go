@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -258,12 +259,15 @@ func (w *walk) enterCall(t *testing.T, rng *rand.Rand) {
 	}
 }
 
-// restart starts a node's process again, and waits until it serves.
+// restart starts a node's process again, and waits until it has read the cluster's
+// state. Where etcd keeps it waiting it serves from its snapshot before, which need
+// not hold what was published a moment before it was killed.
 func (w *walk) restart(t *testing.T, former *node) {
 	t.Helper()
 	n := w.startNode(t, former.name, w.endpointsOf(t, former.name))
 	w.occupied(t, former, n)
 	n.ready(t)
+	eventually(t, 20*time.Second, func() error { return n.health(t.Context(), "/readyz?fresh", http.StatusOK) })
 }
 
 // agree waits until every node serves what was newest when the fault was lifted,
