@@ -15,6 +15,9 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"freshet/coordinator"
+	"freshet/store"
 )
 
 // etcds is a cluster of etcd processes on loopback.
@@ -152,4 +155,28 @@ func (e *etcds) leader(t *testing.T) (leader *etcdMember, others []*etcdMember) 
 		return nil
 	})
 	return leader, others
+}
+
+// heir returns the epoch that the leadership after one will have if the candidate
+// next in line lives; 0 if nobody stands.
+func (e *etcds) heir(t *testing.T, after coordinator.Epoch) coordinator.Epoch {
+	t.Helper()
+	c, err := clientv3.New(clientv3.Config{Endpoints: e.endpoints()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), clientLimit)
+	defer cancel()
+	line, err := c.Get(ctx, store.DefaultPrefix+"/v1/sys/election/", clientv3.WithPrefix(), clientv3.WithKeysOnly(),
+		clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, candidate := range line.Kvs {
+		if epoch := coordinator.Epoch(candidate.CreateRevision); epoch > after {
+			return epoch
+		}
+	}
+	return 0
 }

@@ -33,12 +33,17 @@ func sameName(elected, said string) error {
 	return nil
 }
 
-func (w *walk) electedAfter(epoch coordinator.Epoch) (faulttest.Election, error) {
-	next, ok := w.ledger.After(epoch)
-	if !ok {
-		return next, errSame
-	}
-	return next, nil
+// elected waits for the leadership that follows an epoch.
+func (w *walk) elected(t *testing.T, after coordinator.Epoch) (next faulttest.Election) {
+	t.Helper()
+	eventually(t, time.Minute, func() error {
+		var ok bool
+		if next, ok = w.ledger.After(after); !ok {
+			return errSame
+		}
+		return nil
+	})
+	return next
 }
 
 // slowOnce lets the platform act, and take its time to answer.
