@@ -135,7 +135,7 @@ type Batch struct {
 	Revision int64
 	Restored bool // with Snapshot: the store was restored from a backup, and has forgotten what it once said
 	Snapshot bool // Events hold every record there is; what is not among them is gone
-	LeftOut  bool // with Snapshot: some are left out, since they are sealed with a key that is not here
+	LeftOut  bool // with Snapshot: some could not be read and are left out: they are not gone
 	Events   []Event
 }
 

@@ -48,9 +48,13 @@ func (s *Store) listOnce(ctx context.Context) (coordinator.Batch, past, error) {
 					return batch, p, err
 				}
 			}
-			if e, ok := s.event(ctx, kv, false); ok {
-				batch.Events = append(batch.Events, e)
+			e, ok := s.event(ctx, kv, false)
+			if !ok {
+				_, isRecord := s.keys.identify(string(kv.Key))
+				batch.LeftOut = batch.LeftOut || isRecord
+				continue
 			}
+			batch.Events = append(batch.Events, e)
 		}
 		if !page.More || len(page.Kvs) == 0 {
 			return batch, p, nil

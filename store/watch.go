@@ -102,7 +102,6 @@ func (f *follower) turn(ctx context.Context) error {
 		return err
 	}
 	batch.Restored = f.restored || f.contradicts(now)
-	batch.LeftOut = f.store.unopened.count.Load() != f.unopened
 	f.past, f.size, f.restored = now, len(batch.Events), false
 	if err := f.give(batch); err != nil {
 		return err

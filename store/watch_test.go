@@ -292,3 +292,18 @@ func TestNodesThatLostHistoryTogetherListOneAfterTheOther(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be read is not gone: a node goes on with what it knows of it.
+func TestAListSaysThatARecordCouldNotBeRead(t *testing.T) {
+	s, c := open(t), raw(t)
+	note(t, s, c, "good")
+	must(t, second(c.Put(soon(t), s.keys.of(coordinator.Client{Name: "broken"}), "no record")))
+	batch := await(t, "the snapshot", follow(t, s))
+	if !batch.LeftOut || len(batch.Events) != 1 {
+		t.Errorf("left out %t, events %+v", batch.LeftOut, batch.Events)
+	}
+	must(t, second(c.Delete(soon(t), s.keys.of(coordinator.Client{Name: "broken"}))))
+	if batch := await(t, "the snapshot", follow(t, s)); batch.LeftOut {
+		t.Error("left out, though all can be read")
+	}
+}
