@@ -52,7 +52,11 @@ func (s Names) Has(name Name) bool {
 	if _, ok := s.single[name]; ok {
 		return true
 	}
-	return slices.ContainsFunc(s.globs, func(glob string) bool { return matchName(glob, name.String()) })
+	if len(s.globs) == 0 {
+		return false
+	}
+	text := name.String()
+	return slices.ContainsFunc(s.globs, func(glob string) bool { return matchName(glob, text) })
 }
 
 // Single calls f with each name that was told by itself, until f returns an error.

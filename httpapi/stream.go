@@ -58,8 +58,8 @@ func (a *API) getStream(r request) error {
 }
 
 // stream is one reader that follows. It keeps where the reader is and nothing
-// of what it was told: what is held for a reader is its connection and two
-// goroutines' stacks, about 30 KB.
+// of what it was told: what is held for a reader is its connection with its
+// buffers and two goroutines, about 36 KB (TestACrowdFollowsOneNode measures it).
 type stream struct {
 	request // its client is the one it was when it was last looked at
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -218,24 +219,38 @@ func TestStreamNeverGoesOnInAHistoryThatEndedWithARestore(t *testing.T) {
 	})
 }
 
+// The slowest tenth reads nothing for a minute.
 func TestStreamTellsASlowReaderOnlyTheNewest(t *testing.T) {
 	inBubble(t, func(s *streaming) {
 		s.change = func(c *httpapi.Config) { c.StreamWrite = time.Hour }
 		n := s.join("n1")
 		n.apply("shop")
-		r := n.follow(bootstrapKey, "", "")
-		r.synced(false, "token shop value-1")
-		settle()
-		for range 6 {
+		var readers []*reader
+		for range 50 {
+			r := n.follow(bootstrapKey, "", "")
+			r.synced(false, "token shop value-1")
+			readers = append(readers, r)
+		}
+		slow, quick := readers[:5], readers[5:]
+		for version := 2; version <= 7; version++ {
+			time.Sleep(10 * time.Second)
+			began := time.Now()
 			n.refresh("shop")
-			time.Sleep(time.Second)
+			for _, r := range quick {
+				r.is("token shop value-" + strconv.Itoa(version))
+			}
+			if took := time.Since(began); took > time.Second {
+				s.Errorf("version %d took %s beside readers that read nothing", version, took)
+			}
 		}
-		var told []string
-		for len(told) == 0 || told[len(told)-1] != "token shop value-7" {
-			told = append(told, r.short(r.next()))
-		}
-		if len(told) > 2 {
-			s.Errorf("told %q, though only the newest counts", told)
+		for _, r := range slow {
+			var told []string
+			for len(told) == 0 || told[len(told)-1] != "token shop value-7" {
+				told = append(told, r.short(r.next()))
+			}
+			if len(told) > 2 {
+				s.Errorf("told %q, though only the newest counts", told)
+			}
 		}
 	})
 }
