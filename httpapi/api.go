@@ -107,6 +107,7 @@ func (a *API) Handler() http.Handler {
 	a.appRoutes(r)
 	a.clientRoutes(r)
 	a.clusterRoutes(r)
+	a.openAPIRoutes(r)
 	a.healthRoutes(r)
 	return a.tracer.Handler(r.engine, pattern)
 }
