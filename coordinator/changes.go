@@ -38,7 +38,8 @@ const (
 
 	// rewoundBeats is from how long before its position a reader goes on. Clocks
 	// and margins of nodes differ, so what the clock changed just before its
-	// position may have been told by neither.
+	// position may have been told by neither. A node that has not followed for
+	// so long lets nobody go on.
 	rewoundBeats = 4
 
 	// behindLimit is how long a reader is held whose position this node has not reached.
@@ -187,9 +188,9 @@ func (c *changes) tell(anyway bool) {
 	}
 }
 
-// witness remembers a heartbeat. One that this node has not followed, but found
-// in its first list, proves nothing about what came before.
-func (c *changes) witness(h Heartbeat, followed, restored bool) {
+// witness remembers a heartbeat. The one of a first list proves nothing about
+// what came before, but nobody goes on from the first ones.
+func (c *changes) witness(h Heartbeat, restored bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if restored {
@@ -197,7 +198,7 @@ func (c *changes) witness(h Heartbeat, followed, restored bool) {
 		return
 	}
 	known := len(c.beats) > 0 && c.beats[len(c.beats)-1].Revision >= h.Revision
-	if known || !followed || h.Revision == 0 {
+	if known || h.Revision == 0 {
 		return
 	}
 	if len(c.beats) == mostBeats {

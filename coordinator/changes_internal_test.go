@@ -49,7 +49,7 @@ func TestPositionsAreBoundedAndTheNewestAreKept(t *testing.T) {
 	n := numbered(1, 1)
 	const beats = mostBeats + 10
 	for i := range int64(beats) {
-		n.changes.witness(Heartbeat{Revision: i + 1, Node: "n1"}, true, false)
+		n.changes.witness(Heartbeat{Revision: i + 1, Node: "n1"}, false)
 	}
 	if kept := len(n.changes.beats); kept > mostBeats || kept < mostBeats/2 {
 		t.Errorf("%d positions are kept, want at most %d", kept, mostBeats)

@@ -56,7 +56,7 @@ func (n *Node) apply(ctx context.Context, batch Batch) {
 func (n *Node) witness(batch Batch) {
 	var beat Heartbeat
 	n.cache.reading(func(r *records) { beat = r.heartbeat })
-	n.changes.witness(beat, n.cache.listed.Load(), batch.Restored)
+	n.changes.witness(beat, batch.Restored)
 }
 
 // synced notes that all there is was read from the store.

@@ -176,6 +176,11 @@ func TestStreamThatBreaksInTheMiddleLosesNothing(t *testing.T) {
 		first.next()
 		first.leave()
 		n.follow(bootstrapKey, "", first.last).synced(false, "token shop value-1", "token web value-2")
+		unsynced := n.follow(bootstrapKey, "", "")
+		unsynced.next()
+		unsynced.next() // all there is, but it does not know that
+		unsynced.leave()
+		n.follow(bootstrapKey, "", unsynced.last).synced(false, "token shop value-1", "token web value-2")
 
 		r := n.follow(bootstrapKey, "", "")
 		r.until(client.EventSynced)

@@ -228,6 +228,8 @@ func (n *station) follow(key, query, lastID string) *reader {
 // next reads one event; the zero event: the stream has ended.
 func (r *reader) next() event {
 	r.test.Helper()
+	// A test that waits for what never comes ends, in virtual time.
+	defer time.AfterFunc(6*time.Hour, func() { _ = r.body.Close() }).Stop()
 	var e event
 	for r.lines.Scan() {
 		field, value, _ := strings.Cut(r.lines.Text(), ": ")

@@ -23,11 +23,8 @@ func newEventWriter(to http.ResponseWriter, limit time.Duration) *eventWriter {
 	return &eventWriter{to: to, control: http.NewResponseController(to), limit: limit}
 }
 
-// begin lifts the limits that a request has, and sends the first line.
+// begin sends the first line.
 func (w *eventWriter) begin(retry time.Duration) error {
-	if err := w.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
 	if err := w.write([]byte("retry: " + strconv.FormatInt(retry.Milliseconds(), 10) + "\n\n")); err != nil {
 		return err
 	}
