@@ -61,6 +61,11 @@ type cell struct {
 	changed signal
 	highest int64                         // version ever shown; guarded by Node.following
 	former  atomic.Pointer[[]formerValue] // newest first
+
+	changedAt atomic.Int64 // number of the last change of the view, see Point
+	valueAt   atomic.Int64 // number of the last change of the value
+	lacks     bool         // the newest value is not known here; guarded by changes.mu
+	sight     sight        // what the view showed last; guarded by changes.mu
 }
 
 // formerValue recognises a value that was replaced not long ago.

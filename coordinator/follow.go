@@ -35,6 +35,7 @@ func (n *Node) apply(ctx context.Context, batch Batch) {
 		n.disown(ctx, batch)
 	}
 	t := n.takeIn(ctx, batch, &touched{all: remake})
+	n.witness(batch)
 	n.cache.applied.Store(batch.Revision)
 	if len(t.apps) > 0 {
 		n.changed.Store(batch.Revision)
@@ -48,6 +49,14 @@ func (n *Node) apply(ctx context.Context, batch Batch) {
 	}
 	n.inbox.put(t)
 	n.cache.moved.fire()
+	n.changes.tell(t.clients)
+}
+
+// witness remembers the heartbeat of a batch, if there is one.
+func (n *Node) witness(batch Batch) {
+	var beat Heartbeat
+	n.cache.reading(func(r *records) { beat = r.heartbeat })
+	n.changes.witness(beat, batch.Restored)
 }
 
 // synced notes that all there is was read from the store.
@@ -262,6 +271,7 @@ func (n *Node) show(ctx context.Context, name Name, t *touched) {
 		if old != nil {
 			cell.view.Store(nil)
 			cell.changed.fire()
+			n.note(cell, name, old, nil, t)
 		}
 		return
 	}
@@ -273,6 +283,7 @@ func (n *Node) show(ctx context.Context, name Name, t *touched) {
 	}
 	cell.view.Store(next)
 	cell.changed.fire()
+	n.note(cell, name, old, next, t)
 }
 
 // viewOf puts a view together; nil means that the token does not exist.

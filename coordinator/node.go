@@ -81,6 +81,7 @@ type Node struct {
 	following sync.Mutex // held while the cache is changed by more than one record
 
 	cache    *cache
+	changes  changes
 	inbox    inbox
 	born     time.Time    // start of heard
 	changed  atomic.Int64 // revision of the last batch about an app or a token
@@ -132,6 +133,7 @@ func New(c Config) (*Node, error) {
 		recalls:   newRecalls(),
 		unsettled: unsettled{wake: make(chan struct{}, 1)},
 		inbox:     inbox{wake: make(chan struct{}, 1)},
+		changes:   changes{turned: make(chan struct{}, 1)},
 	}
 	if n.now == nil {
 		n.now = time.Now
@@ -159,6 +161,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return ignoreEnd(n.follow(following)) })
 	g.Go(func() error { n.recall(following); return nil })
 	g.Go(func() error { n.remember(following); return nil })
+	g.Go(func() error { n.watchClock(following); return nil })
 	g.Go(func() error { return ignoreEnd(n.store.Join(following, n.describe)) })
 	g.Go(func() error { return ignoreEnd(n.replay(gctx)) })
 	g.Go(func() error { return ignoreEnd(n.watchRoom(following)) })
@@ -199,4 +202,5 @@ func (n *Node) Name() string { return n.name }
 func (n *Node) Drain() {
 	n.draining.Store(true)
 	n.drained.fire()
+	n.changes.moved.fire()
 }

@@ -110,6 +110,7 @@ func (n *Node) resume(ctx context.Context, saved Saved) bool {
 	t := n.takeIn(ctx, batch, &touched{old: true})
 	n.recalled.Store(true)
 	n.cache.moved.fire()
+	n.changes.tell(true)
 	n.log.WarnContext(ctx, "etcd does not answer: serving what the snapshot on disk holds", "revision", saved.Revision,
 		"tokens", len(t.tokens), "age", now.Sub(saved.Heard).Round(time.Second))
 	return true
@@ -126,6 +127,7 @@ func (n *Node) forgetClients(ctx context.Context) {
 	clear(n.cache.records.clients)
 	n.cache.mu.Unlock()
 	n.cache.indexClients()
+	n.changes.tell(true)
 	n.log.ErrorContext(ctx, "etcd is away for too long: the clients of the snapshot are not admitted any more", "limit", recallLimit)
 }
 
@@ -143,12 +145,13 @@ func (n *Node) disown(ctx context.Context, batch Batch) {
 		return
 	}
 	n.log.ErrorContext(ctx, "the snapshot on disk was another cluster's and is forgotten")
-	n.cache.cells.Range(func(_, found any) bool {
+	n.cache.cells.Range(func(name, found any) bool {
 		cell := found.(*cell) //nolint:forcetypeassert // cells holds nothing else
 		cell.highest = 0
 		cell.former.Store(nil)
 		cell.view.Store(nil)
 		cell.changed.fire()
+		n.changes.put(name.(Name), cell, true) //nolint:forcetypeassert // cells holds nothing else
 		return true
 	})
 }

@@ -11,6 +11,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -24,6 +25,10 @@ import (
 const (
 	DefaultMaxWait   = time.Minute
 	DefaultTimeLimit = 15 * time.Second
+
+	DefaultStreams       = 20000
+	DefaultClientStreams = 10000
+	DefaultStreamWrite   = 10 * time.Second
 )
 
 // Config says what an API is made of.
@@ -36,6 +41,10 @@ type Config struct {
 
 	MaxWait   time.Duration // longest wait of a request; a longer one is cut. Zero: DefaultMaxWait
 	TimeLimit time.Duration // of a request that writes, beside its wait. Zero: DefaultTimeLimit
+
+	Streams       int           // at once. Zero: DefaultStreams
+	ClientStreams int           // of one client at once. Zero: DefaultClientStreams
+	StreamWrite   time.Duration // a reader that does not take an event for so long is cut off. Zero: DefaultStreamWrite
 }
 
 // API serves one node.
@@ -48,6 +57,9 @@ type API struct {
 	maxWait   time.Duration
 	timeLimit time.Duration
 
+	streams     *streams
+	streamWrite time.Duration
+
 	reports *reports
 	buffers sync.Pool // of *[]byte
 	headers constantHeaders
@@ -58,20 +70,22 @@ func New(c Config) (*API, error) {
 	if c.Node == nil {
 		return nil, errors.New("building the API: Node is required")
 	}
-	if c.MaxWait < 0 || c.TimeLimit < 0 {
-		return nil, errors.New("building the API: a time in its configuration is below zero")
+	if c.MaxWait < 0 || c.TimeLimit < 0 || c.StreamWrite < 0 || c.Streams < 0 || c.ClientStreams < 0 {
+		return nil, errors.New("building the API: a time or a bound in its configuration is below zero")
 	}
 	a := &API{
-		node:      c.Node,
-		log:       c.Logger,
-		tracer:    c.Tracer,
-		metrics:   c.Metrics,
-		build:     c.Build,
-		maxWait:   c.MaxWait,
-		timeLimit: c.TimeLimit,
-		reports:   newReports(),
-		buffers:   sync.Pool{New: func() any { return new([]byte) }},
-		headers:   newConstantHeaders(c.Node.Name()),
+		node:        c.Node,
+		log:         c.Logger,
+		tracer:      c.Tracer,
+		metrics:     c.Metrics,
+		build:       c.Build,
+		maxWait:     c.MaxWait,
+		timeLimit:   c.TimeLimit,
+		streams:     newStreams(cmp.Or(c.Streams, DefaultStreams), cmp.Or(c.ClientStreams, DefaultClientStreams)),
+		streamWrite: cmp.Or(c.StreamWrite, DefaultStreamWrite),
+		reports:     newReports(),
+		buffers:     sync.Pool{New: func() any { return new([]byte) }},
+		headers:     newConstantHeaders(c.Node.Name()),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -89,9 +103,11 @@ func New(c Config) (*API, error) {
 func (a *API) Handler() http.Handler {
 	r := a.newRouter()
 	a.tokenRoutes(r)
+	a.streamRoutes(r)
 	a.appRoutes(r)
 	a.clientRoutes(r)
 	a.clusterRoutes(r)
+	a.openAPIRoutes(r)
 	a.healthRoutes(r)
 	return a.tracer.Handler(r.engine, pattern)
 }

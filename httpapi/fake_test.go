@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -421,4 +422,26 @@ func (f *fakeNode) Bars() []coordinator.Bar { return f.bars }
 
 func (f *fakeNode) LiftBars(_ context.Context, app, egress string) (int, error) {
 	return 1, f.note("lift " + app + " " + egress)
+}
+
+func (f *fakeNode) Moved() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+// Changes yields every view whatever the point: tests of streams run on a real node.
+func (f *fakeNode) Changes(coordinator.Point) (iter.Seq[coordinator.Changed], coordinator.Point) {
+	views := f.Views()
+	return func(yield func(coordinator.Changed) bool) {
+		for _, v := range views {
+			if !yield(coordinator.Changed{Name: v.Name, View: v, Value: true}) {
+				return
+			}
+		}
+	}, coordinator.Point{}
+}
+
+func (f *fakeNode) Resume(context.Context, coordinator.Position) (coordinator.Point, bool) {
+	return coordinator.Point{}, false
 }

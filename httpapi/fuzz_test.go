@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 
 	"freshet/coordinator"
@@ -55,4 +56,48 @@ func checkReadBack(t *testing.T, app coordinator.App) {
 	if _, err := AppFromWire(app.Name, wireApp(app)); err != nil {
 		t.Errorf("%+v cannot be read back: %v", app, err)
 	}
+}
+
+func FuzzNames(f *testing.F) {
+	for _, seed := range []string{"shop", "shop/*,web", "**", "a,,b", "a,a", "[", "a/b/c", ",", "***", "crm-*/ticket,\\"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		q := query{"names": text}
+		single, err := q.tokenNames()
+		if err == nil && (len(single) == 0 || len(single) > maxNames) {
+			t.Errorf("%q is read as %d names", text, len(single))
+		}
+		if err != nil && !errors.Is(err, coordinator.ErrInvalid) {
+			t.Errorf("%q: %v is not a mistake of the caller", text, err)
+		}
+		entries, _, listErr := q.names()
+		if listErr != nil {
+			return
+		}
+		names, listErr := coordinator.ParseNames(entries)
+		if listErr != nil && !errors.Is(listErr, coordinator.ErrInvalid) {
+			t.Errorf("%q: %v is not a mistake of the caller", text, listErr)
+		}
+		for _, name := range single {
+			if err == nil && !names.Has(name) {
+				t.Errorf("%q as a list has %s, and as a set it has not: %v", text, name, listErr)
+			}
+		}
+	})
+}
+
+func FuzzLastEventID(f *testing.F) {
+	for _, seed := range []string{"", "0.0", "1.2", "cbf29ce484222325.42", "\r\n", "1.9223372036854775808"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := lastEventID(http.Header{"Last-Event-Id": {text}})
+		if err != nil || p != (coordinator.Position{}) && p.String() != text {
+			t.Errorf("%q is read as %s, %v", text, p, err)
+		}
+		if _, err := lastEventID(http.Header{"Last-Event-Id": {text, text}}); !errors.Is(err, coordinator.ErrInvalid) {
+			t.Errorf("%q given twice: %v", text, err)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"freshet/coordinator"
@@ -10,6 +11,7 @@ import (
 // Node is what an API serves: *coordinator.Node, or a stand-in of a test.
 type Node interface {
 	Tokens
+	Changes
 	Apps
 	Clients
 	Cluster
@@ -26,6 +28,13 @@ type Tokens interface {
 	Explain(v *coordinator.View, now time.Time) coordinator.Explanation
 	Refresh(ctx context.Context, name coordinator.Name, c coordinator.RefreshCall) (*coordinator.View, error)
 	Report(ctx context.Context, name coordinator.Name, r coordinator.ReportCall) (coordinator.Report, error)
+}
+
+// Changes tells those who follow what has changed; see coordinator.Point.
+type Changes interface {
+	Moved() <-chan struct{} // closed when it is time to look again
+	Changes(after coordinator.Point) (iter.Seq[coordinator.Changed], coordinator.Point)
+	Resume(ctx context.Context, p coordinator.Position) (coordinator.Point, bool)
 }
 
 // Apps administers apps.

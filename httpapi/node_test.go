@@ -332,3 +332,21 @@ func TestClientThatExistsIsAConflict(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestTheClientReadsManyTokensAtOnce(t *testing.T) {
+	s := serve(t)
+	admin := s.client(t, bootstrapKey)
+	s.ready(t, admin)
+	got, err := admin.Tokens(t.Context(), []string{"nothere", "shop"}, client.TokensOptions{MinTTL: time.Minute})
+	if err != nil || len(got) != 2 || got[0].Token != nil || got[0].Problem == nil || got[0].Problem.Code != client.CodeUnknownToken {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if got[1].Token == nil || got[1].Token.Value != "value-1" || got[1].Problem != nil || got[1].Name != "shop/access_token" {
+		t.Errorf("%+v", got[1])
+	}
+	for _, names := range [][]string{nil, {"shop", "shop"}} {
+		if _, err := admin.Tokens(t.Context(), names, client.TokensOptions{}); err == nil {
+			t.Errorf("%q is read", names)
+		}
+	}
+}

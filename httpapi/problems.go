@@ -19,6 +19,7 @@ var (
 	errTooLarge    = errors.New("the body is too large")
 	errMediaType   = errors.New("send the body as JSON: Content-Type: application/json")
 	errRateLimited = errors.New("too many reports of this token by this client")
+	errStreams     = errors.New("too many streams are open: close some, or ask another node")
 	errDraining    = errors.New("this node is going away: ask another one")
 	errSameAgain   = errors.New("the platform gave the same value again; a forced refresh makes it give another")
 	errPanic       = errors.New("the node met a mistake of its own; its log says more")
@@ -53,6 +54,7 @@ func problems() []problem {
 		{coordinator.ErrReauthorize, http.StatusFailedDependency, client.CodeReauthorize, "The app must be authorised again", false},
 		{coordinator.ErrBudgetExhausted, http.StatusTooManyRequests, client.CodeBudgetExhausted, "The budget of upstream calls is spent", true},
 		{errRateLimited, http.StatusTooManyRequests, client.CodeRateLimited, "Too many requests", true},
+		{errStreams, http.StatusTooManyRequests, client.CodeRateLimited, "Too many streams", true},
 		{errDraining, http.StatusServiceUnavailable, client.CodeDraining, "The node is going away", true},
 		{coordinator.ErrTokenPending, http.StatusServiceUnavailable, client.CodeTokenPending, "The token has no value yet", true},
 		{coordinator.ErrNoValidToken, http.StatusServiceUnavailable, client.CodeNoValidToken, "The token has no valid value", true},

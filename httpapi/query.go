@@ -15,6 +15,9 @@ import (
 // maxQuery bounds a query, in bytes as sent.
 const maxQuery = 4096
 
+// maxNamesQuery bounds one that lists names: all of the headers have no more.
+const maxNamesQuery = maxHeaderBytes
+
 // Limits of a page of a list.
 const (
 	defaultLimit = 100
@@ -29,8 +32,12 @@ func parseQuery(raw string, known []string) (query, error) {
 	if raw == "" {
 		return nil, nil
 	}
-	if len(raw) > maxQuery {
-		return nil, coordinator.Invalidf("the query is longer than %d bytes", maxQuery)
+	longest := maxQuery
+	if slices.Contains(known, "names") {
+		longest = maxNamesQuery
+	}
+	if len(raw) > longest {
+		return nil, coordinator.Invalidf("the query is longer than %d bytes", longest)
 	}
 	values, err := url.ParseQuery(raw)
 	if err != nil {

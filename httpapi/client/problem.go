@@ -24,7 +24,7 @@ const (
 	CodeMediaType        = "unsupported_media_type"   // 415: bodies are application/json
 	CodeReauthorize      = "reauthorization_required" // 424: a human must authorise the app again
 	CodeBudgetExhausted  = "budget_exhausted"         // 429: the app's upstream calls are spent
-	CodeRateLimited      = "rate_limited"             // 429: too many reports
+	CodeRateLimited      = "rate_limited"             // 429: too many reports, or too many streams
 	CodeInternal         = "internal_error"           // 500: the node's log says more
 	CodeTokenPending     = "token_pending"            // 503: no value yet
 	CodeNoValidToken     = "no_valid_token"           // 503: no value that is still valid

@@ -1,0 +1,62 @@
+package coordinator
+
+import (
+	"fmt"
+	"testing"
+)
+
+// numbered is a node that shows tokens, whose changes are numbered round and round.
+func numbered(tokens, changes int) *Node {
+	n := &Node{cache: newCache()}
+	for i := range changes {
+		name := Name{App: fmt.Sprintf("app%d", i%tokens), Token: DefaultToken}
+		cell := n.cache.cell(name)
+		cell.view.Store(&View{Name: name})
+		n.changes.put(name, cell, i%2 == 0)
+	}
+	return n
+}
+
+// However far behind a reader is, it finds each token once.
+func TestChangesAreFoundFromEverywhere(t *testing.T) {
+	const tokens, all = 100, loggedChanges + 500
+	n := numbered(tokens, all)
+	gone := Name{App: "app7", Token: DefaultToken}
+	n.cache.cell(gone).view.Store(nil)
+	n.changes.put(gone, n.cache.cell(gone), true)
+	n.cache.cell(Name{App: "never", Token: DefaultToken}) // somebody waits for it
+	for after, want := range map[int64]int{
+		0: tokens - 1, 1: tokens, 400: tokens, all - 500: tokens, all - 10: 11, all: 1, all + 1: 0,
+	} {
+		changes, reached := n.Changes(Point{Number: after})
+		found := map[Name]bool{}
+		for c := range changes {
+			if found[c.Name] {
+				t.Errorf("after %d: %s comes twice", after, c.Name)
+			}
+			found[c.Name] = true
+			if (c.View == nil) != (c.Name == gone) {
+				t.Errorf("after %d: %s is shown as %v", after, c.Name, c.View)
+			}
+		}
+		if len(found) != want || reached.Number != all+1 {
+			t.Errorf("after %d: %d tokens up to %d, want %d up to %d", after, len(found), reached.Number, want, all+1)
+		}
+	}
+}
+
+func TestPositionsAreBoundedAndTheNewestAreKept(t *testing.T) {
+	n := numbered(1, 1)
+	const beats = mostBeats + 10
+	for i := range int64(beats) {
+		n.changes.witness(Heartbeat{Revision: i + 1, Node: "n1"}, false)
+	}
+	if kept := len(n.changes.beats); kept > mostBeats || kept < mostBeats/2 {
+		t.Errorf("%d positions are kept, want at most %d", kept, mostBeats)
+	}
+	for revision, want := range map[int64]bool{1: false, beats - 1000: true, beats: true} {
+		if _, ok := n.changes.find(positionOf(Heartbeat{Revision: revision, Node: "n1"})); ok != want {
+			t.Errorf("the position at revision %d is found: %t, want %t", revision, ok, want)
+		}
+	}
+}
