@@ -157,6 +157,9 @@ func (c *cache) take(event Event, t *touched) {
 	case Request:
 		set(r.requests, record.Name, record, event.Deleted)
 		t.apps[record.Name.App] = struct{}{}
+	case Input:
+		set(r.inputs, record.Name, record, event.Deleted)
+		t.apps[record.Name.App] = struct{}{}
 	default:
 		c.takeCluster(event, t)
 	}
