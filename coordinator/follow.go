@@ -286,6 +286,7 @@ func (n *Node) viewOf(ctx context.Context, name Name, old *View, cell *cell, t *
 	n.cache.reading(func(r *records) {
 		next.State, exists = r.states[name]
 		next.Paused = r.paused != nil || r.apps[name.App].Paused
+		next.pushed = n.isPushed(r, name.App)
 		key = r.fingerprint
 	})
 	if !exists || next.State.Deleted {

@@ -279,6 +279,41 @@ func TestPromisedVersionComes(t *testing.T) {
 	})
 }
 
+// Other settings of an app that stays what it is do not take away what waits for it.
+func TestPushOutlivesAChangeOfItsApp(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		paused := pushedShop()
+		paused.Paused = true
+		c.apply(c.nodes[0], paused)
+		c.push(c.nodes[0], "one")
+		changed := pushedShop()
+		changed.Labels = map[string]string{"team": "retail"}
+		c.apply(c.nodes[0], changed)
+		synctest.Wait()
+		c.serves("one", 1)
+	})
+}
+
+// The trace of a push goes on over its publication to every node.
+func TestPushIsOneTrace(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		_, others := c.refresher()
+		c.push(others[0], "one")
+		c.serves("one", 1)
+		var names []string
+		traces := map[string]bool{}
+		for _, span := range c.spans.Spans() {
+			if span.Name == "push" || span.Name == "publish pushed value" || span.Name == "applied" {
+				names = append(names, span.Name)
+				traces[span.TraceID] = true
+			}
+		}
+		if len(names) != 4 || len(traces) != 1 {
+			c.Errorf("%d traces of %v, want one of a push, its publication and two nodes", len(traces), names)
+		}
+	})
+}
+
 func TestPushWaitsForThePauseToEnd(t *testing.T) {
 	pushing(t, 2, func(c *cluster) {
 		c.must(c.nodes[0].PauseCluster(c.Context(), "api:ann", true))

@@ -23,11 +23,18 @@ func (n *Node) fetcher(app App) Fetcher {
 	return f
 }
 
-// isPushed reports whether an app's values are pushed.
-func (n *Node) isPushed(app string) bool {
-	effective, err := n.Effective(app)
-	_, known := n.providers[effective.Provider]
-	return err == nil && known && n.fetcher(effective) == nil
+// isPushed reports whether an app's values are pushed. Views remember it, so that
+// reads need not look.
+func (n *Node) isPushed(r *records, name string) bool {
+	for range maxLineage {
+		app := r.apps[name]
+		if app.Provider != "" {
+			_, known := n.providers[app.Provider]
+			return known && n.fetcher(app) == nil
+		}
+		name = app.Parent
+	}
+	return false
 }
 
 // planPushed plans for a group whose values are pushed: nobody is called for it,
@@ -179,7 +186,7 @@ func (n *Node) explainPushed(v *View, now time.Time, e Explanation) Explanation 
 	push := "freshet push " + v.Name.String() + " --expires-in LIFETIME"
 	switch v.Status(now) {
 	case StatusPending:
-		e.Todo = "no value was pushed yet: push one with: " + push
+		e.Todo = "its values are pushed: push the first one with: " + push
 	case StatusDue:
 		e.Todo = "its values are pushed, and the last one ends at " + clock(v.State.Expires) + ": push a new one before with: " + push
 	case StatusExpired:

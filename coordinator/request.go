@@ -30,7 +30,7 @@ func (n *Node) Refresh(ctx context.Context, name Name, c RefreshCall) (*View, er
 		reason = ReasonForce
 	}
 	on := v.State
-	if v.State.Version <= above && n.isPushed(name.App) {
+	if v.State.Version <= above && v.pushed {
 		return n.refreshPushed(ctx, v, above, c.Wait)
 	}
 	if v.State.Version <= above {

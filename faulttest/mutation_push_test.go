@@ -107,7 +107,7 @@ func mutationsOfPushes() []mutation {
 	}, {
 		guard: "refresh of a pushed value asks nobody", pkg: "coordinator",
 		tests: []string{"TestRefreshOfAPushedValueIsAnsweredAtOnce"},
-		edits: []edit{{"coordinator/request.go", "	if v.State.Version <= above && n.isPushed(name.App) {\n", "	if v.State.Version < 0 && n.isPushed(name.App) {\n"}},
+		edits: []edit{{"coordinator/request.go", "	if v.State.Version <= above && v.pushed {\n", "	if v.State.Version < 0 && v.pushed {\n"}},
 	}, {
 		guard: "report of a pushed value shows", pkg: "coordinator",
 		tests: []string{"TestReportOfAPushedValueIsVisibleUntilTheNextPush"},
