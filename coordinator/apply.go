@@ -172,7 +172,7 @@ func (n *Node) changeStates(r *records, app, former App, newLife bool, change *A
 		case !known || state.Deleted || otherAccount:
 			change.Drop = append(change.Drop, name)
 			state = State{Name: name, Version: state.Version, Revision: state.Revision, Status: StatusPending}
-		case newLife:
+		case newLife && n.fetcher(app) != nil:
 			state = renewed(state, change.Grant != nil)
 		case state.Status == StatusFresh:
 			state.Due = schedule.Due(state.Issued, state.Expires, policy(app, group, name.Token), chance())

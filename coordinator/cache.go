@@ -23,7 +23,7 @@ type cache struct {
 	records records
 }
 
-// records are all records but the values of tokens.
+// records are all records but the published values of tokens.
 type records struct {
 	apps        map[string]App
 	credentials map[string]Credentials
@@ -33,6 +33,7 @@ type records struct {
 	intents     map[groupID]seenIntent
 	salvage     map[groupID][]Salvage
 	requests    map[Name]Request
+	inputs      map[Name]Input
 	budgets     map[budgetID]Budget
 	clients     map[string]Client
 	nodes       map[string]NodeInfo
@@ -111,6 +112,7 @@ func newRecords() records {
 		intents:     map[groupID]seenIntent{},
 		salvage:     map[groupID][]Salvage{},
 		requests:    map[Name]Request{},
+		inputs:      map[Name]Input{},
 		budgets:     map[budgetID]Budget{},
 		clients:     map[string]Client{},
 		nodes:       map[string]NodeInfo{},

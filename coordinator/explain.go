@@ -23,6 +23,9 @@ func (n *Node) Explain(v *View, now time.Time) Explanation {
 		e.Todo = "etcd is full, so nothing is refreshed: compact and defragment it, raise its quota, disarm its alarm"
 		return e
 	}
+	if v.pushed {
+		return n.explainPushed(v, now, e)
+	}
 	if refused := n.refusedFrom(v); refused != "" {
 		e.Todo = refused
 		return e
@@ -52,6 +55,9 @@ func (n *Node) Explain(v *View, now time.Time) Explanation {
 
 // hopelessTodo is Explain's Todo where time alone brings no value.
 func (n *Node) hopelessTodo(v *View, now time.Time) string {
+	if v.pushed {
+		return firstOf(n.Explain(v, now).Todo, "its values are pushed, and nobody can be asked for a newer one: push one with: freshet push "+v.Name.String()+" --expires-in LIFETIME")
+	}
 	switch v.Status(now) {
 	case StatusBlocked, StatusUncertain, StatusReauthorize, StatusPaused:
 		return n.Explain(v, now).Todo

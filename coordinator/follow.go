@@ -166,6 +166,9 @@ func (c *cache) take(event Event, t *touched) {
 	case Request:
 		set(r.requests, record.Name, record, event.Deleted)
 		t.apps[record.Name.App] = struct{}{}
+	case Input:
+		set(r.inputs, record.Name, record, event.Deleted)
+		t.apps[record.Name.App] = struct{}{}
 	default:
 		c.takeCluster(event, t)
 	}
@@ -294,6 +297,7 @@ func (n *Node) viewOf(ctx context.Context, name Name, old *View, cell *cell, t *
 	n.cache.reading(func(r *records) {
 		next.State, exists = r.states[name]
 		next.Paused = r.paused != nil || r.apps[name.App].Paused
+		next.pushed = n.isPushed(r, name.App)
 		key = r.fingerprint
 	})
 	if !exists || next.State.Deleted {

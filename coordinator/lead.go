@@ -312,6 +312,8 @@ func (a *attempt) do(root, ctx context.Context) error {
 		return a.void(ctx)
 	case taskProbe:
 		return a.watch(ctx)
+	case taskInput:
+		return a.takeInput(ctx)
 	case taskFetch, taskTakeOver:
 	}
 	return a.run(root, ctx)

@@ -14,6 +14,7 @@ type task struct {
 	kind    taskKind
 	reason  Reason
 	request *Request // that is to be answered, or that asks for the fetch
+	input   *Input   // that is to be published
 
 	app     App // resolved
 	group   Group
@@ -38,6 +39,7 @@ const (
 	taskRaise                        // let the state know a version that a restored store has forgotten
 	taskDoubt                        // say that a restored store may have forgotten the newest refresh token
 	taskProbe                        // look whether the value lives; no intent, no refresh
+	taskInput                        // publish what was pushed; no intent, no call
 )
 
 // plan says what a group needs next and when, from what the cache knows; ok is
@@ -46,8 +48,11 @@ const (
 func (n *Node) plan(r *records, t task, now time.Time) (_ task, ok bool) {
 	intent, open := r.intents[t.id]
 	t.salvaged = len(r.salvage[t.id]) > 0
+	paused := r.paused != nil || t.app.Paused
 	switch {
-	case r.paused != nil || t.app.Paused:
+	case n.fetcher(t.app) == nil:
+		return n.planPushed(r, t, now, paused)
+	case paused:
 		return t, false
 	case open && n.neverCalled(intent.Intent):
 		t.kind, t.foreign, t.at = taskVoid, &intent.Intent, now

@@ -7,7 +7,8 @@ import (
 
 // Provider is our code for one kind of upstream. Its methods are called
 // concurrently; only Fetch and Probe use the network. See package
-// coordinator/provider for the kinds there are.
+// coordinator/provider for the kinds there are. One that is no Fetcher asks
+// nobody: the values of its apps are pushed, see Node.Push.
 type Provider interface {
 	// Check says in one sentence what is wrong with a resolved app (see
 	// App.Inherit): an unknown option, a missing credential, a token it does not know.
@@ -25,6 +26,11 @@ type Provider interface {
 	// Upstream names the host that carries the app's calls; workers and
 	// failures are counted by it.
 	Upstream(app App) string
+}
+
+// Fetcher is a Provider that asks its upstream for values.
+type Fetcher interface {
+	Provider
 
 	// Fetch asks the upstream once, never twice: no retry, no redirect, no
 	// other host after a request that may have been delivered. It returns by

@@ -278,7 +278,7 @@ func (a *attempt) fetch(ctx context.Context) (yield Yield, err error) {
 		return Yield{}, errNotCalled
 	}
 	a.asked = a.node.now()
-	yield, err = a.node.providers[a.task.app.Provider].Fetch(reading, call)
+	yield, err = a.node.fetcher(a.task.app).Fetch(reading, call)
 	a.task.pass.answered(err)
 	a.fetched = a.elapsed()
 	failpoint.Hit(failpoint.AfterAnswer)

@@ -104,6 +104,9 @@ func (a *attempt) answer(ctx context.Context) error {
 	switch {
 	case state.Version > request.Above:
 		verdict.Answer = AnswerReplaced
+	case a.node.fetcher(a.task.app) == nil:
+		state.Epoch = a.held.Epoch
+		return a.note(ctx, deadVerdict(state, *request, a.node.now()))
 	case stuck(state, request.Reason):
 		verdict.Answer = AnswerFailed
 	}

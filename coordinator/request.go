@@ -30,6 +30,9 @@ func (n *Node) Refresh(ctx context.Context, name Name, c RefreshCall) (*View, er
 		reason = ReasonForce
 	}
 	on := v.State
+	if v.State.Version <= above && v.pushed {
+		return n.refreshPushed(ctx, v, above, c.Wait)
+	}
 	if v.State.Version <= above {
 		if on, err = n.ask(ctx, Request{Name: name, Above: above, Reason: reason}); err != nil {
 			return v, err
@@ -197,6 +200,9 @@ func (n *Node) Report(ctx context.Context, name Name, c ReportCall) (Report, err
 	}
 	if version < v.State.Version {
 		return Report{Answer: AnswerReplaced, After: version, View: v}, nil
+	}
+	if knownDead(v.State, version) {
+		return Report{Answer: AnswerFailed, After: version, View: v}, nil
 	}
 	on, err := n.ask(ctx, Request{Name: name, Above: version, Reason: ReasonReport, Code: c.Code})
 	if err != nil {

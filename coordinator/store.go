@@ -77,6 +77,16 @@ type Store interface {
 	// deletes that request if it is still the same. Fenced; compares the state's revision.
 	Note(ctx context.Context, n Note) error
 
+	// PutInput writes what was pushed, in the place of what i.Revision names (0:
+	// of nothing), if the state is still the one the caller saw. With ErrConflict
+	// look again. It goes by itself some time after its expiry.
+	PutInput(ctx context.Context, i Input, seen State) error
+
+	// TakeInput ends an input: it writes t.State and t.Token and deletes the
+	// input, in one transaction. Fenced; compares the input's and the state's
+	// revisions. It returns the revision of the commit.
+	TakeInput(ctx context.Context, t Intake) (int64, error)
+
 	// Finalize raises the format of the store's records to the newest that
 	// every registered node reads, and returns it. It never goes back.
 	Finalize(ctx context.Context) (int, error)
@@ -96,7 +106,7 @@ type Registry interface {
 	// of an app whose incarnation changed are deleted with it.
 	PutApp(ctx context.Context, c AppChange) error
 
-	// DeleteApp deletes an app with its credentials, values, intents, salvage
+	// DeleteApp deletes an app with its credentials, values, inputs, intents, salvage
 	// and requests and leaves c.States as tombstones, if no app has changed since c.Seen.
 	DeleteApp(ctx context.Context, c AppChange) error
 
@@ -156,6 +166,7 @@ func (Grant) record()          {}
 func (Intent) record()         {}
 func (Salvage) record()        {}
 func (Request) record()        {}
+func (Input) record()          {}
 func (Budget) record()         {}
 func (Client) record()         {}
 func (NodeInfo) record()       {}
@@ -245,7 +256,7 @@ type AppChange struct {
 	States []State  // to write, with the revisions read
 	Grant  *Grant   // to write. Nil: what is there stays
 	Calm   []string // groups that must have neither intent nor salvage, or it is a conflict
-	Drop   []Name   // tokens whose values, requests and intents go
+	Drop   []Name   // tokens whose values, inputs, requests and intents go
 	Void   []string // groups whose intents and salvage go
 	Seen   int64    // revision the caller's cache had reached
 }

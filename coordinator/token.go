@@ -78,10 +78,10 @@ type Outcome struct {
 	Epoch   Epoch
 	Result  Result
 	Version int64     // after it
-	Began   time.Time // before the intent
+	Began   time.Time // before the intent, or when the value was pushed
 	Opened  time.Duration
 	Fetched time.Duration // each measured from Began; zero: not reached
-	Message string        // of a failure; never a secret
+	Message string        // of a failure, or who pushed the value; never a secret
 }
 
 // Result classes an Outcome.

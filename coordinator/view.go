@@ -12,7 +12,8 @@ type View struct {
 	Fingerprint string // of the value; empty without one
 	Rendered    []byte // what Config.Render made of this view when it was applied
 
-	seen mark // when this node first knew the value
+	seen   mark // when this node first knew the value
+	pushed bool // nobody can be asked for its values
 }
 
 // Status is the token's state at an instant.

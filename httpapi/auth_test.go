@@ -74,6 +74,7 @@ func TestEachRouteAsksForItsVerb(t *testing.T) {
 		"POST /v1/tokens/shop/access_token/report":  {coordinator.VerbRead},
 		"POST /v1/tokens/shop/access_token/refresh": {coordinator.VerbRefresh},
 		"POST /v1/apps/shop/refresh":                {coordinator.VerbRefresh},
+		"PUT /v1/tokens/shop/access_token":          {coordinator.VerbPush},
 		"GET /v1/states":                            {coordinator.VerbView, coordinator.VerbAdmin},
 		"GET /v1/states/shop":                       {coordinator.VerbView, coordinator.VerbAdmin},
 		"GET /v1/states/shop/access_token":          {coordinator.VerbView, coordinator.VerbAdmin},

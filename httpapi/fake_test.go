@@ -43,6 +43,7 @@ type fakeNode struct {
 	calls     []string                  // what was asked of it
 	refreshed []coordinator.RefreshCall // calls of Refresh
 	reported  []coordinator.ReportCall  // calls of Report
+	pushes    []coordinator.Push        // calls of Push
 	applied   []coordinator.App         // calls of Apply and Preview
 	waiting   int                       // reads that wait now
 }
@@ -216,6 +217,20 @@ func (f *fakeNode) Report(_ context.Context, name coordinator.Name, r coordinato
 	report := f.report
 	report.View = v
 	return report, nil
+}
+
+func (f *fakeNode) Push(_ context.Context, name coordinator.Name, p coordinator.Push) (coordinator.Pushed, error) {
+	if err := f.note("push " + name.String()); err != nil {
+		return coordinator.Pushed{}, err
+	}
+	v, ok := f.View(name)
+	if !ok {
+		return coordinator.Pushed{}, coordinator.ErrUnknownToken
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pushes = append(f.pushes, p)
+	return coordinator.Pushed{Version: v.Version() + 1, Expires: time.Unix(1_900_000_000, 0), View: v}, nil
 }
 
 func (f *fakeNode) Apps() []coordinator.App {

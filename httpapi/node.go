@@ -19,7 +19,7 @@ type Node interface {
 
 var _ Node = (*coordinator.Node)(nil)
 
-// Tokens reads values and asks for newer ones.
+// Tokens reads values, asks for newer ones and takes those that are pushed.
 type Tokens interface {
 	// Read must take no lock that a writer holds when nothing is waited for.
 	Read(ctx context.Context, name coordinator.Name, w coordinator.Want) (*coordinator.View, error)
@@ -28,6 +28,7 @@ type Tokens interface {
 	Explain(v *coordinator.View, now time.Time) coordinator.Explanation
 	Refresh(ctx context.Context, name coordinator.Name, c coordinator.RefreshCall) (*coordinator.View, error)
 	Report(ctx context.Context, name coordinator.Name, r coordinator.ReportCall) (coordinator.Report, error)
+	Push(ctx context.Context, name coordinator.Name, p coordinator.Push) (coordinator.Pushed, error)
 }
 
 // Changes tells those who follow what has changed; see coordinator.Point.

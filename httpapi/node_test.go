@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/static"
 	"freshet/httpapi"
 	"freshet/httpapi/client"
 	"freshet/store/memory"
@@ -93,7 +94,7 @@ func serve(t testing.TB) *served {
 	var err error
 	s.node, err = coordinator.New(coordinator.Config{
 		Name: "n1", Store: memory.New(memory.Config{}).Store(), Logger: logger,
-		Providers:    map[string]coordinator.Provider{"platform": s.platform},
+		Providers:    map[string]coordinator.Provider{"platform": s.platform, "static": static.New()},
 		BootstrapKey: coordinator.NewSecret(bootstrapKey), Render: httpapi.Render,
 	})
 	if err != nil {

@@ -82,7 +82,7 @@ func (a *API) newer(r request, name coordinator.Name, call coordinator.RefreshCa
 // sameAgain reports that there is no newer value because the platform answered the one that is held.
 func sameAgain(err error) bool {
 	missing, ok := errors.AsType[*coordinator.NoValueError](err)
-	return ok && errors.Is(missing.Err, coordinator.ErrNoNewerToken) &&
+	return ok && missing.Todo == "" && errors.Is(missing.Err, coordinator.ErrNoNewerToken) &&
 		missing.View.State.NewestOutcome().Result == coordinator.ResultSame
 }
 

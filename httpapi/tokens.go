@@ -14,6 +14,7 @@ func (a *API) tokenRoutes(r router) {
 	r.handle(http.MethodGet, "/v1/tokens/{app}", get)
 	r.handle(http.MethodGet, "/v1/tokens/{app}/{token}", get)
 	r.handle(http.MethodGet, "/v1/tokens", a.authenticated(a.getTokens, "names", "min_ttl"))
+	r.handle(http.MethodPut, "/v1/tokens/{app}/{token}", a.json(a.pushToken))
 	r.handle(http.MethodPost, "/v1/tokens/{app}/{token}/refresh", a.json(a.refreshToken))
 	r.handle(http.MethodPost, "/v1/tokens/{app}/{token}/report", a.json(a.reportToken))
 	r.handle(http.MethodPost, "/v1/apps/{app}/refresh", a.json(a.refreshApp))

@@ -66,6 +66,10 @@ func samples() []coordinator.Record {
 			Generation: 5, Refresh: coordinator.NewSecret("refresh"),
 		},
 		coordinator.Request{Name: name, Above: 7, Reason: coordinator.ReasonReport, Code: "40001", Node: "n2", At: at(1), Traceparent: "t"},
+		coordinator.Input{
+			Name: name, ID: "p1", Incarnation: 3, Value: coordinator.NewSecret("pushed"), Type: "Bearer", Scope: "a b",
+			Extra: map[string]string{"instance_url": "https://x"}, Pushed: at(1), Expires: at(2), Wanted: 8, By: "orders", Node: "n2", Traceparent: "t",
+		},
 		coordinator.Budget{App: "shop", Window: "2026-11-22/token", Calls: 9, Forced: 2, Ends: at(1)},
 		coordinator.Client{
 			Name: "orders", Digest: coordinator.DigestOf(coordinator.NewSecret("key")),

@@ -105,6 +105,21 @@ func requestFields(w *wire, r *coordinator.Request) {
 	text(w, 6, &r.Traceparent)
 }
 
+func inputFields(w *wire, i *coordinator.Input) {
+	text(w, 1, &i.ID)
+	integer(w, 2, &i.Incarnation)
+	w.secret(3, &i.Value)
+	text(w, 4, &i.Type)
+	text(w, 5, &i.Scope)
+	dict(w, 6, &i.Extra, textValue)
+	w.instant(7, &i.Pushed)
+	w.instant(8, &i.Expires)
+	integer(w, 9, &i.Wanted)
+	text(w, 10, &i.By)
+	text(w, 11, &i.Node)
+	text(w, 12, &i.Traceparent)
+}
+
 func budgetFields(w *wire, b *coordinator.Budget) {
 	integer(w, 1, &b.Calls)
 	integer(w, 2, &b.Forced)

@@ -29,6 +29,7 @@ type faults struct {
 	times   int
 	chosen  func(then []clientv3.Op) bool // nil: every one that writes
 	suffers int
+	between func() // happens once, when an answer is lost
 }
 
 // fail lets the next so many chosen transactions meet a fate.
@@ -36,6 +37,22 @@ func (f *faults) fail(next fate, times int, chosen func(then []clientv3.Op) bool
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.next, f.times, f.chosen, f.suffers = next, times, chosen, 0
+}
+
+// meanwhile does something once after an answer was lost, before it is sent again.
+func (f *faults) meanwhile(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.between = sync.OnceFunc(do)
+}
+
+func (f *faults) happens() {
+	f.mu.Lock()
+	do := f.between
+	f.mu.Unlock()
+	if do != nil {
+		do()
+	}
 }
 
 func (f *faults) suffered() int {
@@ -98,6 +115,7 @@ func (t *faultyTxn) Commit() (*clientv3.TxnResponse, error) {
 		if _, err := t.inner.Commit(); err != nil {
 			return nil, err
 		}
+		t.faults.happens()
 		return nil, errNoAnswer
 	case dropped:
 		return nil, errNoAnswer

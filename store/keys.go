@@ -45,10 +45,12 @@ func (k keys) grant(app string) string       { return k.root + "grants/" + app }
 func (k keys) state(n coordinator.Name) string   { return k.statesOf(n.App) + n.Token }
 func (k keys) token(n coordinator.Name) string   { return k.tokensOf(n.App) + n.Token }
 func (k keys) request(n coordinator.Name) string { return k.requestsOf(n.App) + n.Token }
+func (k keys) input(n coordinator.Name) string   { return k.inputsOf(n.App) + n.Token }
 
 func (k keys) statesOf(app string) string   { return k.root + "states/" + segment(app) + "/" }
 func (k keys) tokensOf(app string) string   { return k.root + "tokens/" + segment(app) + "/" }
 func (k keys) requestsOf(app string) string { return k.root + "requests/" + segment(app) + "/" }
+func (k keys) inputsOf(app string) string   { return k.root + "inputs/" + segment(app) + "/" }
 
 func (k keys) intent(app, group string) string { return k.intentsOf(app) + group }
 func (k keys) intentsOf(app string) string     { return k.root + "intents/" + segment(app) + "/" }
@@ -89,6 +91,8 @@ func (k keys) of(record coordinator.Record) string {
 		return k.salvage(r.App, r.Group, r.Attempt)
 	case coordinator.Request:
 		return k.request(r.Name)
+	case coordinator.Input:
+		return k.input(r.Name)
 	case coordinator.Budget:
 		return k.budget(r.App, r.Window)
 	case coordinator.Client:
@@ -177,6 +181,8 @@ func identifyOfApp(section, app, id string) (coordinator.Record, bool) {
 		return coordinator.Token{Name: name}, true
 	case "requests":
 		return coordinator.Request{Name: name}, true
+	case "inputs":
+		return coordinator.Input{Name: name}, true
 	case "intents":
 		return coordinator.Intent{App: app, Group: id}, true
 	case "bars":

@@ -29,6 +29,7 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 		"intents":                     "/freshet/v1/intents/shop/access_token",
 		"salvage":                     "/freshet/v1/salvage/shop/access_token/a2",
 		"requests":                    "/freshet/v1/requests/shop/access_token",
+		"inputs":                      "/freshet/v1/inputs/shop/access_token",
 		"budgets":                     "/freshet/v1/budgets/shop/2026-11-22/token",
 		"clients":                     "/freshet/v1/clients/orders",
 		"/freshet/v1/sys/nodes/n1":    "/freshet/v1/sys/nodes/n1",
@@ -65,7 +66,7 @@ func TestKeysWithoutARecordIdentifyNothing(t *testing.T) {
 	k := newKeys("/p")
 	for _, key := range []string{
 		"", "/", "/p/v1/", "/q/v1/apps/a", "/p/v1/apps/", "/p/v1/grants/", "/p/v1/apps", k.schema(), k.changed(), k.candidates() + "694d", k.election(),
-		"/p/v1/states/a", "/p/v1/states/a/", "/p/v1/states//t", "/p/v1/salvage/a/g", "/p/v1/salvage/a/g/", "/p/v1/salvage/%zz/g/x",
+		"/p/v1/states/a", "/p/v1/states/a/", "/p/v1/states//t", "/p/v1/inputs/a", "/p/v1/salvage/a/g", "/p/v1/salvage/a/g/", "/p/v1/salvage/%zz/g/x",
 		"/p/v1/sys/nodes/", "/p/v1/newer/a/b", "/p/v2/apps/a",
 	} {
 		if r, ok := k.identify(key); ok {

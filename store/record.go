@@ -74,6 +74,8 @@ func encodeRecord(record coordinator.Record) []byte {
 		return encode(r, salvageFields)
 	case coordinator.Request:
 		return encode(r, requestFields)
+	case coordinator.Input:
+		return encode(r, inputFields)
 	case coordinator.Budget:
 		return encode(r, budgetFields)
 	case coordinator.Client:
@@ -135,6 +137,9 @@ func decodeRecord(record coordinator.Record, value []byte, revision int64) (coor
 		return r, err
 	case coordinator.Request:
 		r.Revision, err = revision, decode(value, &r, requestFields)
+		return r, err
+	case coordinator.Input:
+		r.Revision, err = revision, decode(value, &r, inputFields)
 		return r, err
 	case coordinator.Budget:
 		r.Revision, err = revision, decode(value, &r, budgetFields)

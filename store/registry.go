@@ -75,6 +75,7 @@ func (s *Store) writeApp(t *txn, c coordinator.AppChange, old coordinator.Creden
 	for _, name := range c.Drop {
 		t.delete(s.keys.token(name))
 		t.delete(s.keys.request(name))
+		t.delete(s.keys.input(name))
 	}
 	for _, group := range c.Void {
 		t.delete(s.keys.intent(app, group))
@@ -164,6 +165,7 @@ func (s *Store) DeleteApp(ctx context.Context, c coordinator.AppChange) error {
 	t.deleteAll(s.keys.intentsOf(app))
 	t.deleteAll(s.keys.salvageOfApp(app))
 	t.deleteAll(s.keys.requestsOf(app))
+	t.deleteAll(s.keys.inputsOf(app))
 	t.deleteAll(s.keys.barsOf(app))
 	a, err := s.commit(ctx, t)
 	switch {

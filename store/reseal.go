@@ -167,6 +167,8 @@ func appOf(record coordinator.Record) string {
 		return r.App
 	case coordinator.Token:
 		return r.Name.App
+	case coordinator.Input:
+		return r.Name.App
 	case coordinator.Salvage:
 		return r.App
 	}

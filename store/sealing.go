@@ -23,7 +23,7 @@ type codec struct {
 // isSecret reports whether the fields of a record are sealed.
 func isSecret(record coordinator.Record) bool {
 	switch record.(type) {
-	case coordinator.Credentials, coordinator.Grant, coordinator.Token, coordinator.Salvage, coordinator.FingerprintKey:
+	case coordinator.Credentials, coordinator.Grant, coordinator.Token, coordinator.Input, coordinator.Salvage, coordinator.FingerprintKey:
 		return true
 	}
 	return false
@@ -31,7 +31,7 @@ func isSecret(record coordinator.Record) bool {
 
 // secrets are the prefixes of all records that isSecret names.
 func (k keys) secrets() []string {
-	return []string{k.fingerprint(), k.root + "credentials/", k.root + "grants/", k.root + "salvage/", k.root + "tokens/"}
+	return []string{k.fingerprint(), k.root + "credentials/", k.root + "grants/", k.root + "inputs/", k.root + "salvage/", k.root + "tokens/"}
 }
 
 // plain returns the stored form of a record that holds no secret.

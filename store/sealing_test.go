@@ -25,6 +25,7 @@ func canaries() map[string]string {
 		"grants":      "canary-of-the-refresh-token",
 		"tokens":      "canary-of-the-token",
 		"salvage":     "canary-of-a-salvaged-token",
+		"inputs":      "canary-of-a-pushed-token",
 	}
 }
 
@@ -53,6 +54,9 @@ func keepCanaries(t *testing.T, s *Store) *leader {
 		App: "shop", Group: "g", Attempt: "a2", Incarnation: 1,
 		Tokens: []coordinator.Token{{Name: shop, Value: coordinator.NewSecret(c["salvage"])}},
 	}))
+	must(t, s.PutInput(soon(t), coordinator.Input{
+		Name: shop, ID: "p1", Value: coordinator.NewSecret(c["inputs"]), Expires: time.Now().Add(time.Hour),
+	}, look(t, s, l.Epoch).States[0]))
 	return l
 }
 
@@ -77,7 +81,7 @@ func keyIDs(t *testing.T, s *Store) map[byte]int {
 }
 
 // secretRecords is how many secret records keepCanaries makes.
-const secretRecords = 5
+const secretRecords = 6
 
 func TestNoSecretIsReadableInEtcdOrTheLog(t *testing.T) {
 	t.Parallel()

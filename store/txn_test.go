@@ -49,6 +49,27 @@ func (b *bench) app() coordinator.App {
 	return coordinator.App{Name: "shop", Provider: "wechat", Incarnation: 1, Labels: map[string]string{"new": "label"}}
 }
 
+func (b *bench) input(id string) coordinator.Input {
+	return coordinator.Input{Name: shop, ID: id, Value: coordinator.NewSecret("value of " + id), Expires: time.Now().Add(time.Hour)}
+}
+
+// pushed writes an input and returns what publishes it.
+func (b *bench) pushed(id string) coordinator.Intake {
+	b.Helper()
+	i := b.input(id)
+	must(b.T, b.s.PutInput(soon(b.T), i, b.look().States[0]))
+	i.Revision = at(b.T, b.raw, b.s.keys.of(i)).Kvs[0].ModRevision
+	return intakeOf(b.look().States[0], i, b.epoch)
+}
+
+func intakeOf(state coordinator.State, i coordinator.Input, epoch coordinator.Epoch) coordinator.Intake {
+	state.Version++
+	state = state.WithOutcome(coordinator.Outcome{Attempt: i.ID, Version: state.Version})
+	return coordinator.Intake{Epoch: epoch, Input: i, State: state, Token: &coordinator.Token{
+		Name: i.Name, Value: i.Value, Version: state.Version, Expires: i.Expires,
+	}}
+}
+
 // writes are all writes there are: each prepares itself, and returns what to
 // send and the key that tells how often it was committed.
 func writes() map[string]func(b *bench) (write func(context.Context) error, key string) {
@@ -136,6 +157,20 @@ func otherWrites() map[string]func(b *bench) (write func(context.Context) error,
 			r := coordinator.Request{Name: shop, Above: 1, Reason: coordinator.ReasonRefresh}
 			seen := b.look().States[0]
 			return func(ctx context.Context) error { return b.s.Ask(ctx, r, seen) }, b.s.keys.of(r)
+		},
+		"PutInput": func(b *bench) (func(context.Context) error, string) {
+			i, seen := b.input("p1"), b.look().States[0]
+			return func(ctx context.Context) error { return b.s.PutInput(ctx, i, seen) }, b.s.keys.of(i)
+		},
+		"TakeInput": func(b *bench) (func(context.Context) error, string) {
+			in := b.pushed("p1")
+			return func(ctx context.Context) error {
+				revision, err := b.s.TakeInput(ctx, in)
+				if err == nil && revision != b.look().Tokens[0].Revision { //nolint:contextcheck // the look has one of its own
+					b.Errorf("TakeInput returned revision %d, not that of the token", revision)
+				}
+				return err
+			}, b.s.keys.token(shop)
 		},
 		"Note": func(b *bench) (func(context.Context) error, string) {
 			// Under a name of its own, so that it is the first to write its key.

@@ -6,6 +6,7 @@ import (
 
 	"freshet/coordinator"
 	"freshet/coordinator/provider/oauth2"
+	"freshet/coordinator/provider/static"
 	"freshet/coordinator/provider/wechat"
 )
 
@@ -16,6 +17,7 @@ func checkingProviders() map[string]coordinator.Provider { return newProviders(n
 func newProviders(transport http.RoundTripper, log *slog.Logger) map[string]coordinator.Provider {
 	return map[string]coordinator.Provider{
 		"oauth2": oauth2.New(oauth2.Config{Transport: transport, Logger: log}),
+		"static": static.New(),
 		"wechat": wechat.New(wechat.Config{Transport: transport, Logger: log}),
 	}
 }

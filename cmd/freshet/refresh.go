@@ -74,7 +74,8 @@ func (c *cluster) sameAgain(ctx context.Context, forced bool, err error) error {
 	case unknown != nil && p.State == string(coordinator.StatusFresh):
 		return &codedError{code: exitNoToken, err: fmt.Errorf(
 			"%s; where the platform repeats a value that is good, --force makes it give another", detail(p))}
-	case unknown != nil || len(state.Outcomes) == 0 || state.Outcomes[0].Result != string(coordinator.ResultSame):
+	case unknown != nil || len(state.Outcomes) == 0 || state.Outcomes[0].Result != string(coordinator.ResultSame),
+		state.Outcomes[0].Message != "": // it was pushed
 		return err
 	}
 	return &codedError{code: exitNoToken, err: fmt.Errorf(

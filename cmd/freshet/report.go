@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"freshet/coordinator"
 	"freshet/httpapi/client"
 )
 
@@ -69,6 +70,9 @@ func verdict(name string, a client.ReportAnswer) string {
 	case client.VerdictThrottled:
 		return "throttled: no refresh may be spent on it now " + a.Reason
 	case client.VerdictFailed:
+		if a.Reason == coordinator.ReasonReportedDead {
+			return "failed: nobody can be asked for another value; freshet push " + name + " --expires-in LIFETIME"
+		}
 		return "failed: " + a.Reason
 	}
 	return a.Verdict

@@ -14,5 +14,7 @@
 // is reachability without further faults, so it assumes that whoever can go on
 // does. Where all attempts there are have been used the walk is cut.
 //
+// Tokens whose values are pushed know no attempts; [Pushes] is their model.
+//
 // Each [Rule] can be taken out; the tests show which [Violation] follows.
 package model

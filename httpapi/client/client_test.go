@@ -278,3 +278,26 @@ func TestANodeThatHangsIsLeftForTheNext(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestAPushIsTakenElsewhereAndPrintsNoValue(t *testing.T) {
+	hangUp := func(_ http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }
+	first, _ := node(t, hangUp)
+	var got PushBody
+	var asked string
+	second, _ := node(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Method + " " + r.URL.String()
+		_ = json.NewDecoder(r.Body).Decode(&got)
+		w.WriteHeader(http.StatusAccepted)
+		_ = json.NewEncoder(w).Encode(PushAnswer{App: "shop", Token: "ticket", Version: 8, After: 7})
+	})
+	body := PushBody{Value: "canary-value", ExpiresIn: 60}
+	answer, err := newClient(t, first, second).Push(t.Context(), "shop/ticket", body)
+	if err != nil || answer.Version != 8 || answer.Name() != "shop/ticket" || asked != "PUT /v1/tokens/shop/ticket" || got.Value != "canary-value" || got.ExpiresIn != 60 || !got.ExpiresAt.IsZero() {
+		t.Errorf("%s with %d: %+v, %v", asked, got.ExpiresIn, answer, err)
+	}
+	var logged strings.Builder
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("pushed", "body", body)
+	if text := fmt.Sprintf("%v %+v %#v %s %q", body, body, body, body, &body) + logged.String(); strings.Contains(text, "canary") {
+		t.Errorf("the value is printed: %s", text)
+	}
+}

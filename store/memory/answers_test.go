@@ -58,6 +58,14 @@ func writes(t *testing.T, s *memory.Store, epoch coordinator.Epoch) []write {
 	ask := func() error {
 		return s.Ask(ctx, coordinator.Request{Name: shopToken(), Reason: coordinator.ReasonReport}, read().States[0])
 	}
+	input := coordinator.Input{Name: shopToken(), ID: "p1", Expires: time.Now().Add(time.Hour)}
+	take := func() error {
+		state := read().States[0].WithOutcome(coordinator.Outcome{Attempt: input.ID})
+		taken := input
+		taken.Revision = revisionOfInput(ctx, t, s)
+		_, err := s.TakeInput(ctx, coordinator.Intake{Epoch: epoch, Input: taken, State: state})
+		return err
+	}
 	return []write{
 		{memory.OpPutApp, func() error {
 			return s.PutApp(ctx, coordinator.AppChange{App: app, Grant: &given, Seen: read().Revision})
@@ -70,6 +78,8 @@ func writes(t *testing.T, s *memory.Store, epoch coordinator.Epoch) []write {
 		{memory.OpDropSalvage, func() error { return s.DropSalvage(ctx, epoch, salvage) }},
 		{memory.OpNote, note},
 		{memory.OpAsk, ask},
+		{memory.OpPutInput, func() error { return s.PutInput(ctx, input, read().States[0]) }},
+		{memory.OpTakeInput, take},
 		{memory.OpPutClient, func() error { return s.PutClient(ctx, client) }},
 		{memory.OpDeleteClient, func() error {
 			client.Revision = revisionOfClient(ctx, t, s)
@@ -79,6 +89,22 @@ func writes(t *testing.T, s *memory.Store, epoch coordinator.Epoch) []write {
 			return s.DeleteApp(ctx, coordinator.AppChange{App: app, States: read().States, Seen: read().Revision})
 		}},
 	}
+}
+
+func revisionOfInput(ctx context.Context, t *testing.T, s *memory.Store) int64 {
+	t.Helper()
+	for b, err := range s.Watch(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range b.Events {
+			if i, ok := e.Record.(coordinator.Input); ok {
+				return i.Revision
+			}
+		}
+		break
+	}
+	return 0
 }
 
 func revisionOfClient(ctx context.Context, t *testing.T, s *memory.Store) int64 {

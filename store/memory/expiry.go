@@ -19,6 +19,8 @@ func (c *Cluster) expiryOf(record coordinator.Record) time.Time {
 	switch r := record.(type) {
 	case coordinator.Token:
 		return c.after(r.Expires, grace)
+	case coordinator.Input:
+		return c.after(r.Expires, grace)
 	case coordinator.Budget:
 		return c.after(r.Ends, budgetGrace)
 	}

@@ -22,6 +22,8 @@ const (
 	OpVoid           Op = "void"
 	OpAsk            Op = "ask"
 	OpNote           Op = "note"
+	OpPutInput       Op = "put_input"
+	OpTakeInput      Op = "take_input"
 	OpBeat           Op = "beat"
 	OpPutApp         Op = "put_app"
 	OpDeleteApp      Op = "delete_app"

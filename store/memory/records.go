@@ -22,6 +22,7 @@ const (
 	kindIntent      kind = "intents"
 	kindSalvage     kind = "salvage"
 	kindRequest     kind = "requests"
+	kindInput       kind = "inputs"
 	kindBudget      kind = "budgets"
 	kindClient      kind = "clients"
 	kindNode        kind = "sys/nodes"
@@ -58,6 +59,8 @@ func keyOf(record coordinator.Record) key {
 		return key{kindSalvage, r.App + "/" + r.Group + "/" + r.Attempt}
 	case coordinator.Request:
 		return key{kindRequest, r.Name.String()}
+	case coordinator.Input:
+		return key{kindInput, r.Name.String()}
 	case coordinator.Budget:
 		return key{kindBudget, r.App + "/" + r.Window}
 	case coordinator.Client:
@@ -99,6 +102,8 @@ func identityOf(record coordinator.Record) coordinator.Record {
 		return coordinator.Salvage{App: r.App, Group: r.Group, Attempt: r.Attempt}
 	case coordinator.Request:
 		return coordinator.Request{Name: r.Name}
+	case coordinator.Input:
+		return coordinator.Input{Name: r.Name}
 	case coordinator.Budget:
 		return coordinator.Budget{App: r.App, Window: r.Window}
 	case coordinator.Client:
@@ -146,6 +151,10 @@ func copyOf(record coordinator.Record, revision int64) coordinator.Record {
 		return copySalvage(r, revision)
 	case coordinator.Request:
 		r.At, r.Revision = wall(r.At), revision
+		return r
+	case coordinator.Input:
+		r.Extra, r.Revision = maps.Clone(r.Extra), revision
+		r.Pushed, r.Expires = wall(r.Pushed), wall(r.Expires)
 		return r
 	case coordinator.Budget:
 		r.Ends, r.Revision = wall(r.Ends), revision

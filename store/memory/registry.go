@@ -28,6 +28,7 @@ func (s *Store) PutApp(ctx context.Context, ch coordinator.AppChange) error {
 			for _, name := range ch.Drop {
 				t.delete(keyOf(coordinator.Token{Name: name}))
 				t.delete(keyOf(coordinator.Request{Name: name}))
+				t.delete(keyOf(coordinator.Input{Name: name}))
 			}
 			t.putAll(ch.States)
 			void := func(app, group string) bool {
@@ -55,6 +56,7 @@ func (s *Store) DeleteApp(ctx context.Context, ch coordinator.AppChange) error {
 			t.delete(keyOf(coordinator.Grant{App: name}))
 			t.deleteAll(kindToken, func(r coordinator.Record) bool { return r.(coordinator.Token).Name.App == name })
 			t.deleteAll(kindRequest, func(r coordinator.Record) bool { return r.(coordinator.Request).Name.App == name })
+			t.deleteAll(kindInput, func(r coordinator.Record) bool { return r.(coordinator.Input).Name.App == name })
 			t.deleteAttempts(func(app, _ string) bool { return app == name })
 			t.deleteBars(name)
 			t.putAll(ch.States)

@@ -109,7 +109,7 @@ func testOnePutAppWins(t *testing.T, h Harness) {
 	}
 }
 
-// busy gives the app a value, a grant, an intent, salvage and requests, and another app
+// busy gives the app a value, a grant, an intent, salvage, requests and inputs, and another app
 // of a similar name the same.
 func (w *world) busy() (intent coordinator.Intent, neighbour []coordinator.Record) {
 	w.Helper()
@@ -129,7 +129,9 @@ func (w *world) busy() (intent coordinator.Intent, neighbour []coordinator.Recor
 	for _, state := range w.read().States {
 		r := coordinator.Request{Name: state.Name, Above: 1, Reason: coordinator.ReasonRefresh}
 		w.must(w.store.Ask(soon(w.T), r, state))
+		w.must(w.store.PutInput(soon(w.T), coordinator.Input{Name: state.Name, ID: "p1", Expires: at(3600)}, state))
 	}
+	w.must(w.store.PutInput(soon(w.T), coordinator.Input{Name: next, ID: "p2", Expires: at(3600)}, coordinator.State{Name: next}))
 	return i, slices.DeleteFunc(w.records(), func(r coordinator.Record) bool { return ownerOf(r) == app })
 }
 
@@ -151,6 +153,8 @@ func ownerOf(r coordinator.Record) string {
 	case coordinator.Salvage:
 		return r.App
 	case coordinator.Request:
+		return r.Name.App
+	case coordinator.Input:
 		return r.Name.App
 	}
 	return ""
@@ -177,7 +181,7 @@ func testPutAppDrops(t *testing.T, h Harness) {
 		Seen: w.read().Revision,
 	}))
 	want := []string{
-		"app shop", "credentials shop", "grant shop", "request shop/access_token",
+		"app shop", "credentials shop", "grant shop", "input shop/access_token", "request shop/access_token",
 		"state shop/access_token", "state shop/jsapi_ticket", "token shop/access_token",
 	}
 	if diff := diff(want, w.identities(app)); diff != "" {

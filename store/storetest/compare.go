@@ -43,6 +43,8 @@ func identify(r coordinator.Record) string {
 		return "salvage " + r.App + "/" + r.Group + "/" + r.Attempt
 	case coordinator.Request:
 		return "request " + r.Name.String()
+	case coordinator.Input:
+		return "input " + r.Name.String()
 	case coordinator.Budget:
 		return "budget " + r.App + "/" + r.Window
 	case coordinator.Client:
@@ -73,6 +75,8 @@ func revisionOf(r coordinator.Record) int64 {
 	case coordinator.Salvage:
 		return r.Revision
 	case coordinator.Request:
+		return r.Revision
+	case coordinator.Input:
 		return r.Revision
 	case coordinator.Budget:
 		return r.Revision

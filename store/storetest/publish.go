@@ -172,9 +172,12 @@ func (w *world) fenced(i coordinator.Intent, epoch coordinator.Epoch) map[string
 	takeover.Epoch = epoch
 	salvage := coordinator.Salvage{App: app, Group: group, Attempt: "a0"}
 	w.must(w.store.Salvage(soon(w.T), salvage))
+	intake := w.intake(w.push("late"))
+	intake.Epoch = epoch
 	return map[string]func() error{
 		"Open":        func() error { return w.tryOpen(takeover) },
 		"Publish":     func() error { return w.tryPublish(w.publication(i, epoch)) },
+		"TakeInput":   func() error { return w.tryTake(intake) },
 		"DropSalvage": func() error { return w.store.DropSalvage(soon(w.T), epoch, salvage) },
 		"Note": func() error {
 			return w.store.Note(soon(w.T), coordinator.Note{Epoch: epoch, State: now.States[0]})

@@ -31,6 +31,7 @@ type specimens struct {
 	grant       coordinator.Grant
 	salvage     coordinator.Salvage
 	request     coordinator.Request
+	input       coordinator.Input
 	beat        coordinator.Heartbeat
 	node        coordinator.NodeInfo
 	credentials coordinator.Credentials // of app
@@ -41,7 +42,7 @@ func newSpecimens(epoch coordinator.Epoch, fill func(any)) *specimens {
 	s := &specimens{}
 	for _, record := range []any{
 		&s.app, &s.client, &s.paused, &s.bar, &s.applied, &s.intent, &s.budget, &s.state,
-		&s.token, &s.grant, &s.salvage, &s.request, &s.beat, &s.node,
+		&s.token, &s.grant, &s.salvage, &s.request, &s.input, &s.beat, &s.node,
 	} {
 		fill(record)
 	}
@@ -51,12 +52,13 @@ func newSpecimens(epoch coordinator.Epoch, fill func(any)) *specimens {
 	s.bar.App, s.bar.Egress = name.App, "nat/east"
 	s.intent.App, s.intent.Group, s.intent.Attempt, s.intent.Epoch = name.App, group, "attempt", epoch
 	s.budget.App, s.budget.Window = name.App, window
-	s.state.Name, s.token.Name, s.request.Name = name, name, name
+	s.state.Name, s.token.Name, s.request.Name, s.input.Name = name, name, name, name
+	s.input.ID = "pushed"
 	s.salvage.App, s.salvage.Group, s.salvage.Attempt = name.App, group, "salvaged"
 	for n := range s.salvage.Tokens {
 		s.salvage.Tokens[n].Version = 0
 	}
-	s.token.Expires, s.budget.Ends = at(5000), at(6000) // what has expired is not kept
+	s.token.Expires, s.budget.Ends, s.input.Expires = at(5000), at(6000), at(5000) // what has expired is not kept
 	s.beat.Epoch = epoch
 	s.credentials = coordinator.Credentials{App: name.App, Incarnation: s.app.Incarnation, Fields: s.app.Credentials}
 	return s
@@ -115,6 +117,7 @@ func (s *specimens) write(t *testing.T, store coordinator.Store, epoch coordinat
 	})
 	must(err)
 	must(store.Ask(ctx, s.request, now.States[0]))
+	must(store.PutInput(ctx, s.input, now.States[0]))
 }
 
 func (s *specimens) isNode(r coordinator.Record) bool {
@@ -133,7 +136,7 @@ func (s *specimens) check(t *testing.T, there []coordinator.Record) {
 		}
 	}
 	for _, want := range []coordinator.Record{
-		spec, s.credentials, s.client, s.paused, s.bar, s.applied, s.intent, s.budget, s.state, s.token, s.grant, s.salvage, s.request, s.node,
+		spec, s.credentials, s.client, s.paused, s.bar, s.applied, s.intent, s.budget, s.state, s.token, s.grant, s.salvage, s.request, s.input, s.node,
 	} {
 		checkRecord(t, want, there)
 	}

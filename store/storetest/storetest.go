@@ -55,7 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 func Tests() []Test {
 	var all []Test
 	for _, theme := range [][]Test{
-		readTests(), openTests(), publishTests(), grantTests(), salvageTests(), requestTests(),
+		readTests(), openTests(), publishTests(), grantTests(), salvageTests(), requestTests(), inputTests(),
 		appTests(), barTests(), registryTests(), watchTests(), recordTests(), leadTests(), faultTests(), joinTests(), traceTests(),
 	} {
 		all = append(all, theme...)

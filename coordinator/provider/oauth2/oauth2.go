@@ -101,4 +101,4 @@ func (p *Provider) Upstream(app coordinator.App) string {
 	return u.Host
 }
 
-var _ coordinator.Provider = (*Provider)(nil)
+var _ coordinator.Fetcher = (*Provider)(nil)

@@ -93,6 +93,6 @@ func (p *Provider) Upstream(app coordinator.App) string {
 }
 
 var (
-	_ coordinator.Provider = (*Provider)(nil)
-	_ coordinator.Prober   = (*Provider)(nil)
+	_ coordinator.Fetcher = (*Provider)(nil)
+	_ coordinator.Prober  = (*Provider)(nil)
 )

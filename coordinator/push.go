@@ -1,0 +1,159 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"freshet/tracing"
+)
+
+// Bounds of what is pushed.
+const (
+	LeastPush = 10 * time.Second          // a shorter life could end before every node serves the value
+	MostPush  = 10 * 365 * 24 * time.Hour // a longer one is a mistake
+	maxValue  = 64 << 10                  // bytes of a value
+	maxDetail = 4 << 10                   // bytes of a scope, or of one extra output
+	maxExtras = 32                        // extra outputs
+)
+
+// Push is a value that somebody hands to the cluster.
+type Push struct {
+	Value    Secret
+	Lifetime time.Duration     // from now on; zero: Expires says it
+	Expires  time.Time         // zero: Lifetime says it
+	Type     string            // token_type, e.g. "Bearer"
+	Scope    string            // granted scope
+	Extra    map[string]string // outputs that are not secret
+	By       string            // client that pushes
+}
+
+// Pushed says what became of a push.
+type Pushed struct {
+	Version int64     // that is served with this value, or with one that was pushed after it
+	Expires time.Time // of the value
+	View    *View     // of the token when it was taken
+}
+
+// Push takes a value for a token whose provider asks nobody. When it returns the
+// value is in the store, and whoever leads publishes it, once, unless the app is
+// deleted before, or another value is pushed. The value that is held already
+// gets the new end and keeps its version. Mistakes are *InvalidError. Where the
+// error is ErrAmbiguous it is safe to push again.
+func (n *Node) Push(ctx context.Context, name Name, p Push) (Pushed, error) {
+	if p.Lifetime != 0 {
+		p.Expires = n.now().Add(p.Lifetime)
+	}
+	if err := p.check(n.now()); err != nil {
+		return Pushed{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	if _, known := n.cache.view(name); !known {
+		n.appears(ctx, name, appearLimit)
+	}
+	ctx, span := n.tracer.Start(ctx, "push")
+	i := Input{
+		Name: name, ID: newID(), Value: p.Value, Type: p.Type, Scope: p.Scope, Extra: p.Extra,
+		Pushed: n.now(), Expires: p.Expires, By: p.By, Node: n.name, Traceparent: tracing.Traceparent(ctx),
+	}
+	pushed, err := n.pushAgain(ctx, i)
+	span.End(err)
+	return pushed, err
+}
+
+// pushAgain writes an input, again while others change what it stands on. A state
+// that has changed may know a later push, whose value must not be replaced by one
+// that was on its way before.
+func (n *Node) pushAgain(ctx context.Context, i Input) (Pushed, error) {
+	for {
+		moved := n.cache.moved.wait()
+		v, err := n.pushable(i.Name)
+		if err != nil {
+			return Pushed{}, err
+		}
+		seen := n.standOn(&i, v)
+		err = n.store.PutInput(ctx, i, seen)
+		if !errors.Is(err, ErrConflict) {
+			return Pushed{Version: i.Wanted, Expires: i.Expires, View: v}, err
+		}
+		select {
+		case <-moved: // the change that refused us arrives by the watch
+		case <-ctx.Done():
+			return Pushed{}, ErrConflict
+		}
+	}
+}
+
+// pushable returns a token whose values are pushed.
+func (n *Node) pushable(name Name) (*View, error) {
+	v, err := n.existing(name)
+	if err != nil {
+		return nil, err
+	}
+	app, err := n.Effective(name.App)
+	if err != nil {
+		return nil, err
+	}
+	if n.fetcher(app) != nil {
+		return nil, Invalidf("values of %s come from its platform (provider %q), and the next refresh would replace a pushed one: push to an app whose provider is static", name, app.Provider)
+	}
+	return v, nil
+}
+
+// standOn completes an input with what this node knows of the token, and returns
+// the state it stands on.
+func (n *Node) standOn(i *Input, v *View) (seen State) {
+	n.cache.reading(func(r *records) {
+		seen = r.states[i.Name]
+		waiting := r.inputs[i.Name]
+		i.Incarnation, i.Revision = seen.Incarnation, waiting.Revision
+		i.Wanted = seen.Version + 1
+		if v.Token != nil && v.Token.Version == seen.Version && v.Token.Value.Equal(i.Value) {
+			i.Wanted = seen.Version
+		}
+		i.Wanted = max(i.Wanted, waiting.Wanted)
+	})
+	return seen
+}
+
+// check says in one sentence what is wrong with a push.
+func (p Push) check(now time.Time) error {
+	switch lives := p.Expires.Sub(now); {
+	case p.Value.IsZero():
+		return Invalidf("no value is pushed")
+	case !isText(p.Value.Reveal(), maxValue):
+		return Invalidf("the value has spaces around it or control characters in it, or is longer than %d bytes: push the bare value", maxValue)
+	case p.Expires.IsZero():
+		return Invalidf("say when the value ends: how long it lives, or until when")
+	case lives <= 0:
+		return Invalidf("the value has ended already: push one that lives")
+	case lives < LeastPush:
+		return Invalidf("the value lives for less than %s, too short to be served by every node: push one that lives longer", LeastPush)
+	case lives > MostPush:
+		return Invalidf("the value is to live for more than ten years: say when the platform lets it end")
+	case !isText(p.Type, maxName):
+		return Invalidf("the token type is longer than %d bytes, or has spaces around it or control characters in it", maxName)
+	case !isText(p.Scope, maxDetail):
+		return Invalidf("the scope is longer than %d bytes, or has spaces around it or control characters in it", maxDetail)
+	case len(p.Extra) > maxExtras:
+		return Invalidf("more than %d extra outputs are pushed", maxExtras)
+	}
+	for name, text := range p.Extra {
+		if !tokenName.MatchString(name) || !isText(text, maxDetail) {
+			return Invalidf("extra output %.80q: use a name like that of a token, and a text of at most %d bytes without control characters", name, maxDetail)
+		}
+	}
+	return nil
+}
+
+// maxName is how long a word may be, in bytes.
+const maxName = 64
+
+// isText reports whether a text can be handed out as it is.
+func isText(s string, most int) bool {
+	return len(s) <= most && utf8.ValidString(s) && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, unicode.IsControl)
+}

@@ -1,0 +1,389 @@
+package coordinator_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freshet/coordinator"
+	"freshet/coordinator/provider/static"
+	"freshet/store/memory"
+)
+
+// pushing is a test of a cluster of n nodes that keeps the app "shop", whose
+// values are pushed.
+func pushing(t *testing.T, n int, test func(c *cluster)) {
+	t.Helper()
+	bubbleWith(t, n, memory.Config{}, map[string]coordinator.Provider{"static": static.New()}, func(c *cluster) {
+		c.apply(c.nodes[0], pushedShop())
+		synctest.Wait()
+		test(c)
+	})
+}
+
+func pushedShop() coordinator.App {
+	return coordinator.App{
+		Name: "shop", Provider: "static", Owner: "api:test",
+		Tokens: map[string]coordinator.TokenSettings{"access_token": {}, "ticket": {Window: coordinator.Window{Length: 10 * time.Minute}}},
+	}
+}
+
+func value(text string, lives time.Duration) coordinator.Push {
+	return coordinator.Push{Value: coordinator.NewSecret(text), Lifetime: lives, By: "orders"}
+}
+
+// push pushes a value that lives for two hours.
+func (c *cluster) push(m *member, text string) coordinator.Pushed {
+	c.Helper()
+	pushed, err := m.Push(c.Context(), accessToken, value(text, 2*time.Hour))
+	c.must(err)
+	return pushed
+}
+
+// serves checks what every node serves.
+func (c *cluster) serves(text string, version int64) {
+	c.Helper()
+	for _, m := range c.nodes {
+		v := c.value(m, accessToken, version-1)
+		if v.Token.Value.Reveal() != text || v.Version() != version {
+			c.Errorf("%s serves %q as version %d, want %q as %d", m.Name(), v.Token.Value.Reveal(), v.Version(), text, version)
+		}
+	}
+	if left := records[coordinator.Input](c); len(left) != 0 {
+		c.Errorf("%d inputs are left", len(left))
+	}
+}
+
+func TestPushedValueIsServedByEveryNode(t *testing.T) {
+	pushing(t, 3, func(c *cluster) {
+		_, others := c.refresher()
+		p := value("one", 2*time.Hour)
+		p.Type, p.Scope, p.Extra = "Bearer", "a b", map[string]string{"instance_url": "https://x"}
+		at := time.Now()
+		pushed, err := others[0].Push(c.Context(), accessToken, p)
+		c.must(err)
+		if pushed.Version != 1 || !pushed.Expires.Equal(at.Add(2*time.Hour)) {
+			c.Errorf("promised version %d until %v", pushed.Version, pushed.Expires)
+		}
+		c.serves("one", 1)
+		v := c.value(others[1], accessToken, 0)
+		token := v.Token
+		if token.Type != "Bearer" || token.Scope != "a b" || token.Extra["instance_url"] != "https://x" || !token.Expires.Equal(at.Add(2*time.Hour)) {
+			c.Errorf("served with %+v", token)
+		}
+		newest := v.State.NewestOutcome()
+		if newest.Result != coordinator.ResultPublished || newest.Message != "pushed by orders" || !newest.Began.Equal(at) {
+			c.Errorf("outcome %+v", newest)
+		}
+		if pushed := c.push(others[0], "two"); pushed.Version != 2 {
+			c.Errorf("promised version %d after 1", pushed.Version)
+		}
+		c.serves("two", 2)
+	})
+}
+
+// The refresher dies between a push and its publication: whoever leads next
+// publishes it, and what the deposed one had on its way changes nothing.
+func TestPushOutlivesTheRefresher(t *testing.T) {
+	pushing(t, 3, func(c *cluster) {
+		leader, others := c.refresher()
+		held := leader.store.HoldNext(memory.OpTakeInput)
+		pushed := c.push(others[0], "one")
+		<-held.Sent()
+		leader.store.Partition()
+		if v := c.value(others[1], accessToken, pushed.Version-1); v.Token.Value.Reveal() != "one" {
+			c.Errorf("%q is served", v.Token.Value.Reveal())
+		}
+		before := c.memory.Revision()
+		if err := held.Deliver(); !errors.Is(err, coordinator.ErrFenced) && !errors.Is(err, coordinator.ErrConflict) {
+			c.Errorf("what the deposed refresher had on its way: %v", err)
+		}
+		if c.memory.Revision() != before {
+			c.Error("it changed something")
+		}
+		leader.store.Heal()
+		time.Sleep(time.Minute)
+		c.serves("one", 1)
+	})
+}
+
+// A refresher that was deposed without a word sends its publication before anybody
+// else leads: it is refused, and the push waits.
+func TestDeposedRefresherPublishesNoPush(t *testing.T) {
+	pushing(t, 1, func(c *cluster) {
+		leader, _ := c.refresher()
+		held := leader.store.HoldNext(memory.OpTakeInput)
+		c.push(leader, "one")
+		<-held.Sent()
+		leader.store.LoseSession(false)
+		if err := held.Deliver(); !errors.Is(err, coordinator.ErrFenced) {
+			c.Errorf("got error %v, want %v", err, coordinator.ErrFenced)
+		}
+		c.serves("one", 1) // under its next leadership
+	})
+}
+
+// Each transaction of a push loses its answer, having been committed or not.
+func TestLostAnswersOfAPushAreSettled(t *testing.T) {
+	for _, op := range []memory.Op{memory.OpPutInput, memory.OpTakeInput} {
+		for _, persist := range []bool{false, true} {
+			t.Run(string(op), func(t *testing.T) {
+				pushing(t, 2, func(c *cluster) {
+					leader, _ := c.refresher()
+					leader.store.LoseAnswer(op, persist)
+					c.push(leader, "one")
+					c.serves("one", 1)
+					time.Sleep(time.Minute)
+					c.serves("one", 1)
+				})
+			})
+		}
+	}
+}
+
+// Two pushes in a row: the second takes the place of the first, whether or not the
+// first was about to be published.
+func TestTwoPushesPublishTheNewest(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		leader, others := c.refresher()
+		held := leader.store.HoldNext(memory.OpTakeInput)
+		c.push(others[0], "one")
+		<-held.Sent()
+		c.push(others[0], "two")
+		if err := held.Deliver(); !errors.Is(err, coordinator.ErrConflict) {
+			c.Errorf("publishing the first: %v", err)
+		}
+		c.serves("two", 1)
+	})
+}
+
+// A push that is on its way for long must not replace what was pushed after it.
+func TestLatePushLoses(t *testing.T) {
+	pushing(t, 3, func(c *cluster) {
+		_, others := c.refresher()
+		held := others[0].store.HoldNext(memory.OpPutInput)
+		failed := make(chan error, 1)
+		go func() {
+			_, err := others[0].Push(c.Context(), accessToken, value("old", time.Hour))
+			failed <- err
+		}()
+		<-held.Sent()
+		c.push(others[1], "new")
+		c.serves("new", 1)
+		if err := held.Deliver(); !errors.Is(err, coordinator.ErrConflict) {
+			c.Errorf("got error %v, want %v", err, coordinator.ErrConflict)
+		}
+		if err := <-failed; !errors.Is(err, coordinator.ErrAmbiguous) {
+			c.Errorf("who pushed it is told %v, want %v", err, coordinator.ErrAmbiguous)
+		}
+		time.Sleep(time.Minute)
+		c.serves("new", 1)
+	})
+}
+
+// The same holds where the later one still waits.
+func TestLatePushDoesNotReplaceOneThatWaits(t *testing.T) {
+	pushing(t, 3, func(c *cluster) {
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		_, others := c.refresher()
+		held := others[0].store.HoldNext(memory.OpPutInput)
+		go func() { _, _ = others[0].Push(c.Context(), accessToken, value("old", time.Hour)) }()
+		<-held.Sent()
+		c.push(others[1], "new")
+		if err := held.Deliver(); !errors.Is(err, coordinator.ErrConflict) {
+			c.Errorf("got error %v, want %v", err, coordinator.ErrConflict)
+		}
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.serves("new", 1)
+	})
+}
+
+// An app is deleted, and made again, while a push for it is on its way to the
+// store or to its publication: the new app does not get the value.
+func TestPushDoesNotOutliveItsApp(t *testing.T) {
+	for _, op := range []memory.Op{memory.OpPutInput, memory.OpTakeInput} {
+		t.Run(string(op), func(t *testing.T) {
+			pushing(t, 2, func(c *cluster) {
+				leader, _ := c.refresher()
+				held := leader.store.HoldNext(op)
+				go func() { _, _ = leader.Push(c.Context(), accessToken, value("old", time.Hour)) }()
+				<-held.Sent()
+				c.must(c.nodes[1].Remove(c.Context(), "shop"))
+				c.apply(c.nodes[1], pushedShop())
+				if err := held.Deliver(); !errors.Is(err, coordinator.ErrConflict) {
+					c.Errorf("got error %v, want %v", err, coordinator.ErrConflict)
+				}
+				time.Sleep(time.Minute)
+				if v, _ := c.nodes[1].View(accessToken); v.Token != nil || v.Status(time.Now()) != coordinator.StatusPending {
+					c.Errorf("status %s, version %d", v.Status(time.Now()), v.Version())
+				}
+				c.push(leader, "new")
+				c.serves("new", 1)
+			})
+		})
+	}
+}
+
+// A node of an older build, which knows of no inputs, leaves one behind when it
+// deletes an app.
+func TestInputOfAFormerLifeIsDropped(t *testing.T) {
+	pushing(t, 1, func(c *cluster) {
+		c.push(c.nodes[0], "one")
+		c.serves("one", 1)
+		v, _ := c.nodes[0].View(accessToken)
+		c.must(c.nodes[0].store.PutInput(c.Context(), coordinator.Input{
+			Name: accessToken, ID: "left", Incarnation: v.State.Incarnation - 1, Value: coordinator.NewSecret("left over"),
+			Pushed: time.Now(), Expires: time.Now().Add(time.Hour), By: "orders",
+		}, v.State))
+		time.Sleep(time.Minute)
+		c.serves("one", 1)
+	})
+}
+
+func TestSameValuePushedAgainKeepsItsVersion(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		c.push(c.nodes[0], "one")
+		c.serves("one", 1)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		until := time.Now().Add(2 * time.Hour)
+		if pushed := c.push(c.nodes[1], "one"); pushed.Version != 1 {
+			c.Errorf("promised version %d, want the one that is held", pushed.Version)
+		}
+		time.Sleep(time.Second)
+		c.serves("one", 1)
+		v := c.value(c.nodes[0], accessToken, 0)
+		if !v.Token.Expires.Equal(until) || v.State.NewestOutcome().Result != coordinator.ResultSame {
+			c.Errorf("expires %v, want %v; %+v", v.Token.Expires, until, v.State.NewestOutcome())
+		}
+	})
+}
+
+// Whoever was promised a version gets one, although the value in whose place
+// another came was never published, and that other one is held already.
+func TestPromisedVersionComes(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		c.push(c.nodes[0], "one")
+		c.serves("one", 1)
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		for _, text := range []string{"two", "one"} {
+			if pushed := c.push(c.nodes[0], text); pushed.Version != 2 {
+				c.Errorf("for %q version %d was promised", text, pushed.Version)
+			}
+			synctest.Wait()
+		}
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.serves("one", 2)
+	})
+}
+
+// Whoever makes an app on one node may push to it on another one at once.
+func TestPushWaitsForItsAppToBeKnown(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		leader, others := c.refresher()
+		others[0].store.Partition()
+		late := pushedShop()
+		late.Name = "late"
+		c.apply(leader, late)
+		time.AfterFunc(time.Second/2, others[0].store.Heal)
+		_, err := others[0].Push(c.Context(), coordinator.Name{App: "late", Token: "ticket"}, value("one", time.Hour))
+		c.must(err)
+	})
+}
+
+// Other settings of an app that stays what it is do not take away what waits for it.
+func TestPushOutlivesAChangeOfItsApp(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		paused := pushedShop()
+		paused.Paused = true
+		c.apply(c.nodes[0], paused)
+		c.push(c.nodes[0], "one")
+		changed := pushedShop()
+		changed.Labels = map[string]string{"team": "retail"}
+		c.apply(c.nodes[0], changed)
+		synctest.Wait()
+		c.serves("one", 1)
+	})
+}
+
+// The trace of a push goes on over its publication to every node.
+func TestPushIsOneTrace(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		_, others := c.refresher()
+		c.push(others[0], "one")
+		c.serves("one", 1)
+		var names []string
+		traces := map[string]bool{}
+		for _, span := range c.spans.Spans() {
+			if span.Name == "push" || span.Name == "publish pushed value" || span.Name == "applied" {
+				names = append(names, span.Name)
+				traces[span.TraceID] = true
+			}
+		}
+		if len(names) != 4 || len(traces) != 1 {
+			c.Errorf("%d traces of %v, want one of a push, its publication and two nodes", len(traces), names)
+		}
+	})
+}
+
+func TestPushWaitsForThePauseToEnd(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		c.must(c.nodes[0].PauseCluster(c.Context(), "api:ann", true))
+		c.push(c.nodes[0], "one")
+		time.Sleep(time.Minute)
+		if v, _ := c.nodes[1].View(accessToken); v.Version() != 0 {
+			c.Errorf("version %d during the pause", v.Version())
+		}
+		c.told(c.nodes[1], coordinator.StatusPaused, "freshet resume", "a pushed value waits")
+		c.must(c.nodes[0].PauseCluster(c.Context(), "api:ann", false))
+		synctest.Wait() // until all nodes know
+		c.serves("one", 1)
+	})
+}
+
+func TestPushThatEndedMeanwhileIsDropped(t *testing.T) {
+	pushing(t, 1, func(c *cluster) {
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.push(c.nodes[0], "one")
+		time.Sleep(2*time.Hour + time.Minute)
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		time.Sleep(time.Second)
+		v, _ := c.nodes[0].View(accessToken)
+		newest := v.State.NewestOutcome()
+		if v.Version() != 0 || newest.Result != coordinator.ResultFailed || !strings.Contains(newest.Message, "ended before") {
+			c.Errorf("version %d, %+v", v.Version(), newest)
+		}
+		if left := records[coordinator.Input](c); len(left) != 0 {
+			c.Errorf("%d inputs are left", len(left))
+		}
+	})
+}
+
+// Without anybody who publishes it, what was pushed goes with its value.
+func TestPushThatNobodyTakesGoesByItself(t *testing.T) {
+	pushing(t, 1, func(c *cluster) {
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.push(c.nodes[0], "one")
+		time.Sleep(3 * time.Hour)
+		if left := records[coordinator.Input](c); len(left) != 0 {
+			c.Errorf("%d inputs are left", len(left))
+		}
+	})
+}
+
+// A value ends when it was to end, however far the clock of the node is ahead that took it.
+func TestPushThroughAClockThatIsAhead(t *testing.T) {
+	pushing(t, 1, func(c *cluster) {
+		ahead := c.join("ahead", func(config *coordinator.Config) {
+			config.Now = func() time.Time { return time.Now().Add(time.Hour) }
+		})
+		synctest.Wait()
+		at := time.Now()
+		c.push(ahead, "one")
+		if ends := c.value(c.nodes[0], accessToken, 0).Token.Expires; ends.After(at.Add(2*time.Hour + time.Second)) {
+			c.Errorf("it lives for %v, pushed with 2h", ends.Sub(at))
+		}
+	})
+}
