@@ -52,6 +52,9 @@ func (n *Node) Push(ctx context.Context, name Name, p Push) (Pushed, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
+	if _, known := n.cache.view(name); !known {
+		n.appears(ctx, name, appearLimit)
+	}
 	ctx, span := n.tracer.Start(ctx, "push")
 	i := Input{
 		Name: name, ID: newID(), Value: p.Value, Type: p.Type, Scope: p.Scope, Extra: p.Extra,

@@ -279,6 +279,20 @@ func TestPromisedVersionComes(t *testing.T) {
 	})
 }
 
+// Whoever makes an app on one node may push to it on another one at once.
+func TestPushWaitsForItsAppToBeKnown(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		leader, others := c.refresher()
+		others[0].store.Partition()
+		late := pushedShop()
+		late.Name = "late"
+		c.apply(leader, late)
+		time.AfterFunc(time.Second/2, others[0].store.Heal)
+		_, err := others[0].Push(c.Context(), coordinator.Name{App: "late", Token: "ticket"}, value("one", time.Hour))
+		c.must(err)
+	})
+}
+
 // Other settings of an app that stays what it is do not take away what waits for it.
 func TestPushOutlivesAChangeOfItsApp(t *testing.T) {
 	pushing(t, 2, func(c *cluster) {
