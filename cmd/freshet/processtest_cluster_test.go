@@ -63,7 +63,7 @@ func startRig(t *testing.T, ttl time.Duration, nodes int, change ...func(*rig)) 
 	}
 	r.openSandbox(t)
 	for i := range nodes {
-		name := fmt.Sprintf("n%d", i+1)
+		name := nodeName(i)
 		r.nodes = append(r.nodes, r.startNode(t, name, r.endpointsOf(t, name)))
 	}
 	for _, n := range r.nodes {
@@ -71,6 +71,8 @@ func startRig(t *testing.T, ttl time.Duration, nodes int, change ...func(*rig)) 
 	}
 	return r
 }
+
+func nodeName(i int) string { return fmt.Sprintf("n%d", i+1) }
 
 func (r *rig) openSandbox(t *testing.T) {
 	t.Helper()
