@@ -85,6 +85,9 @@ const (
 // suspended, and plans anew. It comes before whatever plans by the clock.
 func (r *refresher) heedJump() {
 	now := r.node.now()
+	if r.pace.last.IsZero() {
+		r.easeInherited(now)
+	}
 	jump := r.pace.step(now)
 	if jump.Abs() <= leastJump {
 		return
@@ -100,16 +103,38 @@ func (r *refresher) heedJump() {
 // otherwise: within half of the life left, so that what has ended comes first.
 func (r *refresher) ease(now time.Time) {
 	for id, t := range r.planned {
-		if t.request != nil || !t.at.After(now) {
-			continue
+		if t.request == nil && t.at.After(now) {
+			r.spread(id, t, now)
 		}
-		span := min(easeFor, max(t.urgency().Sub(now)/2, 0))
-		until := now.Add(time.Duration(chance() * float64(span)))
-		if t.at.Before(until) && t.kind == taskFetch {
-			until = t.at
-		}
-		r.eased[id] = until
 	}
+}
+
+// easeInherited is ease as a leadership begins, for jumps that came before it: one
+// forward ends the leadership of its node, so that the next one meets what it made
+// due. The clocks tell that as they were when this node first knew each state.
+func (r *refresher) easeInherited(now time.Time) {
+	r.replanAll()
+	r.node.cache.reading(func(known *records) {
+		for id, t := range r.planned {
+			due := t.states[0].Due
+			wall, ok := known.seen[t.states[0].Name].reads(now)
+			byWall := ok && !due.After(now) && due.Sub(wall) > leastJump
+			if byWall && t.kind == taskFetch && t.request == nil && !t.at.After(now) {
+				t.at = now.Add(due.Sub(wall))
+				r.spread(id, t, now)
+			}
+		}
+	})
+}
+
+// spread puts a group off that a jump has made due.
+func (r *refresher) spread(id groupID, t task, now time.Time) {
+	span := min(easeFor, max(t.urgency().Sub(now)/2, 0))
+	until := now.Add(time.Duration(chance() * float64(span)))
+	if t.at.Before(until) && t.kind == taskFetch {
+		until = t.at
+	}
+	r.eased[id] = until
 }
 
 // eases returns not before when a group is refreshed that a jump made due.

@@ -86,6 +86,29 @@ func TestClockSetForwardMakesNoStorm(t *testing.T) {
 	})
 }
 
+// A clock that is set forward ends the leadership of its node. Whoever leads next,
+// by a clock that was set as well, makes no storm either.
+func TestClockSetForwardMakesNoStormOfTheNextLeadership(t *testing.T) {
+	const apps = 60
+	clocked(t, func(c *cluster, w *wallClock) {
+		names := c.branches(apps)
+		time.Sleep(20 * time.Minute)
+		before := c.tokenCalls(apps)
+		leader, _ := c.refresher()
+		w.jump(90 * time.Minute)
+		leader.store.LoseSession(true)
+		most, last := 0, before
+		for range 31 {
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			most, last = max(most, c.tokenCalls(apps)-last), c.tokenCalls(apps)
+			c.served(names)
+		}
+		c.between("calls in ten seconds", most, 1, 12)
+		c.between("calls in five minutes", last-before, apps, apps)
+	})
+}
+
 // What has ended by the wall clock alone is not served, and is replaced first.
 func TestClockSetForwardReplacesFirstWhatHasEnded(t *testing.T) {
 	const apps = 40

@@ -13,7 +13,8 @@ import (
 )
 
 // The tests below replay counterexamples of package model against the real
-// coordinator; each says in brackets which rule it is about.
+// coordinator in virtual time; each says in brackets which rule it is about.
+// TestCounterexamples of package store replays C1 to C14 over etcd.
 
 // A parent's credentials change between the opening of an intent and the last
 // read before its call: no call is made with the former ones (LifeLookedAt).

@@ -7,7 +7,8 @@ import "slices"
 // mutations returns one for each guard that the model of the protocol needs,
 // and for those that keep more than its data.
 func mutations() []mutation {
-	return slices.Concat(mutationsOfTransactions(), mutationsOfLeadership(), mutationsOfAttempts(), mutationsOfResults(), mutationsOfPushes())
+	return slices.Concat(mutationsOfTransactions(), mutationsOfLeadership(), mutationsOfAttempts(), mutationsOfResults(),
+		mutationsOfTraces(), mutationsOfPushes())
 }
 
 // mutationsOfTransactions take out what a transaction compares.

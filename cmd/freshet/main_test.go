@@ -19,6 +19,10 @@ func TestMain(m *testing.M) {
 	case "":
 		testscript.Main(m, map[string]func(){"freshet": main})
 	case "freshet":
+		if err := wearClock(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitUsage)
+		}
 		main()
 	case "etcd":
 		os.Exit(etcdMain(os.Args[1:]))

@@ -42,6 +42,7 @@ type rig struct {
 	seal  *seal.Keyring                   // of the key file; nil: nothing is sealed
 	disk  string                          // of the nodes, with a key file for all and a folder for each; empty: they keep nothing
 	paths paths                           // of the nodes to etcd; nil: nothing is between
+	clock map[string]*clock               // of the nodes; nil: theirs is the machine's
 	wrap  func(http.Handler) http.Handler // of the platform; nil: nothing is between
 }
 
@@ -63,7 +64,7 @@ func startRig(t *testing.T, ttl time.Duration, nodes int, change ...func(*rig)) 
 	}
 	r.openSandbox(t)
 	for i := range nodes {
-		name := fmt.Sprintf("n%d", i+1)
+		name := nodeName(i)
 		r.nodes = append(r.nodes, r.startNode(t, name, r.endpointsOf(t, name)))
 	}
 	for _, n := range r.nodes {
@@ -71,6 +72,25 @@ func startRig(t *testing.T, ttl time.Duration, nodes int, change ...func(*rig)) 
 	}
 	return r
 }
+
+// ownClocks gives each node a wall clock that can be set. It reports whether that is
+// known how to do here.
+func (r *rig) ownClocks(t *testing.T, nodes int) bool {
+	t.Helper()
+	clocks := map[string]*clock{}
+	for i := range nodes {
+		own, err := newClock(t)
+		if err != nil {
+			t.Logf("no clock is set: %v", err)
+			return false
+		}
+		clocks[nodeName(i)] = own
+	}
+	r.clock = clocks
+	return true
+}
+
+func nodeName(i int) string { return fmt.Sprintf("n%d", i+1) }
 
 func (r *rig) openSandbox(t *testing.T) {
 	t.Helper()
@@ -122,6 +142,9 @@ auth: {bootstrap_key: {env: FRESHET_BOOTSTRAP_KEY}}
 		t.Fatal(err)
 	}
 	env := append(slices.Clone(r.env), "FRESHET_BOOTSTRAP_KEY="+bootstrapKey)
+	if own := r.clock[name]; own != nil {
+		env = append(env, own.env())
+	}
 	return &node{name: name, process: startProcess(t, "node "+name, "freshet", env, "serve", "--config", file)}
 }
 

@@ -26,7 +26,8 @@ func (r *rig) keepOnDisk(t *testing.T) {
 	r.seal = ring
 }
 
-func (r *rig) keyFile() string { return filepath.Join(r.disk, "seal.keys") }
+func (r *rig) keyFile() string            { return filepath.Join(r.disk, "seal.keys") }
+func (r *rig) spoolOf(name string) string { return filepath.Join(r.disk, name, "spool") }
 
 // kept is what a node's configuration says of its disk.
 func (r *rig) kept(name string) string {
@@ -37,7 +38,7 @@ func (r *rig) kept(name string) string {
 	if err := os.MkdirAll(own, 0o700); err != nil {
 		return "" // the spool is missed at once
 	}
-	return fmt.Sprintf("seal: {file: %q}\nsnapshot: %q\nspool: %q\n", r.keyFile(), filepath.Join(own, "snapshot.sealed"), filepath.Join(own, "spool"))
+	return fmt.Sprintf("seal: {file: %q}\nsnapshot: %q\nspool: %q\n", r.keyFile(), filepath.Join(own, "snapshot.sealed"), r.spoolOf(name))
 }
 
 // sealedAll fails the test if etcd or a node's disk shows a secret.

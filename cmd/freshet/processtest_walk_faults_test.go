@@ -22,9 +22,9 @@ type fault struct {
 	run  func(w *walk, t *testing.T, rng *rand.Rand, kind string)
 }
 
-// clusterFaults are all of them. A walk goes through them in an order of its own,
-// again and again.
-func clusterFaults() []fault {
+// clusterFaults are all that can be done here. A walk goes through them in an order
+// of its own, again and again.
+func (w *walk) clusterFaults() []fault {
 	faults := []fault{
 		{"refresher killed", (*walk).killRefresher},
 		{"refresher killed in a call", (*walk).killInCall},
@@ -38,6 +38,9 @@ func clusterFaults() []fault {
 		{"quorum lost", (*walk).loseQuorum},
 		{"compaction while a node lists", (*walk).compactWhileListing},
 		{"compaction behind a watch", (*walk).compactBehindWatch},
+	}
+	if w.small {
+		faults = append(faults, fault{"spool disk full", (*walk).fillSpools})
 	}
 	for _, way := range wayFaults() {
 		faults = append(faults, fault{"refresher " + way.kind, (*walk).disturbRefresher}, fault{"follower " + way.kind, (*walk).disturbFollower})

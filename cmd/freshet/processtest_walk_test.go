@@ -34,6 +34,7 @@ type walkApp struct {
 }
 
 const (
+	walkNodes   = 3
 	walkTimeout = 2 * time.Second // of calls
 	// longTimeout is that of the first app: longer than a session, so that a call may
 	// still be under way when another node has been elected.
@@ -98,6 +99,7 @@ type walk struct {
 	byID  map[string]string // :: appid or client_id → app
 	share float64           // of the upstream's faults that are made to meet a call
 	posts []*post           // in the order of rig.nodes
+	small bool              // the spools are on small disks of their own
 
 	windows *faulttest.Windows
 	ledger  *faulttest.Ledger
@@ -134,8 +136,9 @@ func startWalk(t *testing.T, length time.Duration) *walk {
 		stalls: &faulttest.Stalls{}, grants: &faulttest.Grants{}, spans: startCanarySearch(t), byID: map[string]string{},
 		share: min(1, float64(time.Hour)/float64(length)),
 	}
-	w.rig = startRig(t, 2*time.Second, 3, disturbed, func(r *rig) {
+	w.rig = startRig(t, 2*time.Second, walkNodes, disturbed, func(r *rig) {
 		r.keepOnDisk(t)
+		w.small = r.smallSpools(t, walkNodes)
 		r.wrap = func(platform http.Handler) http.Handler { return w.calls.Watch(platform, w.appOf) }
 		r.extra = "tracing: {otlp: \"" + w.spans.url + "\", sample: 1}\n"
 		r.env = []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"}
@@ -285,7 +288,7 @@ func (w *walk) goOn(ctx context.Context, t *testing.T, rng *rand.Rand) {
 	t.Helper()
 	said := time.Now()
 	for ctx.Err() == nil && w.told < tooMuch {
-		deck := clusterFaults()
+		deck := w.clusterFaults()
 		rng.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
 		for _, f := range deck {
 			if ctx.Err() != nil || w.told >= tooMuch {
