@@ -19,14 +19,14 @@ func numbered(tokens, changes int) *Node {
 
 // However far behind a reader is, it finds each token once.
 func TestChangesAreFoundFromEverywhere(t *testing.T) {
-	const tokens, all = 100, loggedChanges + 500
+	const tokens, all = 5000, 6000 // more than are logged
 	n := numbered(tokens, all)
 	gone := Name{App: "app7", Token: DefaultToken}
 	n.cache.cell(gone).view.Store(nil)
 	n.changes.put(gone, n.cache.cell(gone), true)
 	n.cache.cell(Name{App: "never", Token: DefaultToken}) // somebody waits for it
 	for after, want := range map[int64]int{
-		0: tokens - 1, 1: tokens, 400: tokens, all - 500: tokens, all - 10: 11, all: 1, all + 1: 0,
+		0: tokens - 1, 1: tokens, 1000: tokens, 1500: 4500, all - 10: 11, all: 1, all + 1: 0,
 	} {
 		changes, reached := n.Changes(Point{Number: after})
 		found := map[Name]bool{}

@@ -82,6 +82,42 @@ func TestClockThatIsSetChangesWhatIsShown(t *testing.T) {
 	})
 }
 
+// A reader that was let in by a snapshot on disk must be looked at when it is not any more.
+func TestReadersAreLookedAtWhenTheClientsOfASnapshotAreForgotten(t *testing.T) {
+	shelved(t, func(c *cluster, s *shelf) {
+		m := c.join("n1", s.with, away)
+		time.Sleep(23 * time.Hour)
+		synctest.Wait()
+		moved := m.Moved()
+		if !admits(m) {
+			c.Error("the client is not admitted")
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		select {
+		case <-moved:
+		default:
+			c.Errorf("nobody is told though the client is admitted: %t", admits(m))
+		}
+	})
+}
+
+// What only the cluster had whose snapshot was served is gone for readers, too.
+func TestReadersAreToldWhatOnlyAnotherClusterHad(t *testing.T) {
+	shelved(t, func(c *cluster, s *shelf) {
+		foreign := coordinator.Name{App: "foreign", Token: coordinator.DefaultToken}
+		s.change(func(saved *coordinator.Saved) {
+			saved.Records = append(saved.Records, coordinator.State{Name: foreign, Status: coordinator.StatusPending},
+				coordinator.FingerprintKey{Key: coordinator.NewSecret("another")})
+		})
+		m := c.join("n1", s.with, away)
+		time.Sleep(2 * time.Second)
+		at := c.changes(m, coordinator.Point{}, "foreign/access_token value", "shop/access_token value")
+		m.store.Heal()
+		c.changes(m, at, "foreign/access_token gone", "shop/access_token value")
+	})
+}
+
 // unkeyed is a store whose watch leaves values out, as that of a node without
 // the seal key does.
 type unkeyed struct {

@@ -110,7 +110,6 @@ func (n *Node) resume(ctx context.Context, saved Saved) bool {
 	t := n.takeIn(ctx, batch, &touched{old: true})
 	n.recalled.Store(true)
 	n.cache.moved.fire()
-	n.changes.tell(true)
 	n.log.WarnContext(ctx, "etcd does not answer: serving what the snapshot on disk holds", "revision", saved.Revision,
 		"tokens", len(t.tokens), "age", now.Sub(saved.Heard).Round(time.Second))
 	return true

@@ -9,8 +9,8 @@ import (
 // ends. Readers who follow are told of it as of any other change.
 
 // clockLook is the longest pause between two looks at the clock, which may have
-// been set.
-const clockLook = 30 * time.Second
+// been set, in heartbeats: half a minute.
+const clockLook = 10
 
 // sight is what of a view changes with the clock.
 type sight struct {
@@ -101,7 +101,7 @@ func sameValue(old, next *View) bool {
 
 // watchClock numbers what the clock changes, until ctx ends.
 func (n *Node) watchClock(ctx context.Context) {
-	timer := time.NewTimer(clockLook)
+	timer := time.NewTimer(n.heartbeat)
 	defer timer.Stop()
 	var pace pace
 	for {
@@ -140,7 +140,7 @@ func (n *Node) turn(now time.Time) time.Duration {
 		}
 		n.lookLocked(name, now)
 	}
-	wait := clockLook
+	wait := clockLook * n.heartbeat
 	if next, ok := n.changes.clock.Next(); ok {
 		wait = min(wait, next.Sub(now))
 	}

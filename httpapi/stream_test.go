@@ -52,6 +52,11 @@ func TestStreamTellsWhatThereIsAndThenEachChange(t *testing.T) {
 		}
 		s.must(n.PauseApp(s.Context(), "shop", false))
 		r.is("state shop fresh")
+		// What changes at once after something was told comes together.
+		s.must(n.PauseApp(s.Context(), "shop", true))
+		s.must(n.PauseApp(s.Context(), "shop", false))
+		r.is("state shop fresh")
+		time.Sleep(time.Second)
 		s.must(n.Remove(s.Context(), "shop"))
 		r.is("deleted shop")
 		n.apply("crm")
@@ -130,6 +135,21 @@ func TestStreamGoesOnWhereItEndedOnAnyNode(t *testing.T) {
 			same := n.follow(bootstrapKey, "", again.last)
 			same.synced(true)
 		}
+	})
+}
+
+func TestStreamGoesOnAtANodeThatLagsForAMoment(t *testing.T) {
+	inBubble(t, func(s *streaming) {
+		a, b := s.join("n1"), s.join("n2")
+		a.apply("shop")
+		settle()
+		b.store.Partition()
+		time.Sleep(7 * time.Second)
+		r := a.follow(bootstrapKey, "", "")
+		r.synced(false, "token shop value-1")
+		r.leave()
+		time.AfterFunc(time.Second, b.store.Heal)
+		b.follow(bootstrapKey, "", r.last).synced(true)
 	})
 }
 
