@@ -162,8 +162,8 @@ func (c *Cache) setState(name string, state State) {
 	c.held[name] = &changed
 }
 
-// Tokens returns the values that are held and live, by name.
-func (c *Cache) Tokens() map[string]Token {
+// All returns the values that are held and live, by name.
+func (c *Cache) All() map[string]Token {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	all, at := map[string]Token{}, now()

@@ -55,7 +55,7 @@ func TestReadsOfAWholeCacheCostNoRequest(t *testing.T) {
 		cluster.Rotate("shop")
 		synctest.Wait()
 		mustRead(t, cache, 2, client.TokenOptions{MinTTL: 59 * time.Minute, After: 1})
-		if all := cache.Tokens(); len(all) != 1 || all[shop].Version != 2 {
+		if all := cache.All(); len(all) != 1 || all[shop].Version != 2 {
 			t.Errorf("all: %v", all)
 		}
 		if cluster.Reads() != 0 {

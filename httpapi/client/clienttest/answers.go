@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"freshet/httpapi/client"
@@ -14,6 +15,7 @@ import (
 
 func (n *Node) handler() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/tokens", n.serves(n.getTokens))
 	mux.HandleFunc("GET /v1/tokens/{app}", n.serves(n.getToken))
 	mux.HandleFunc("GET /v1/tokens/{app}/{token}", n.serves(n.getToken))
 	mux.HandleFunc("POST /v1/tokens/{app}/{token}/report", n.serves(n.report))
@@ -92,6 +94,27 @@ func (n *Node) getToken(_ http.ResponseWriter, r *http.Request) (any, error) {
 			return nil, problem(http.StatusServiceUnavailable, client.CodeCanceled)
 		}
 	}
+}
+
+// getTokens answers many values at once.
+func (n *Node) getTokens(_ http.ResponseWriter, r *http.Request) (any, error) {
+	minTTL, err := time.ParseDuration(cmp.Or(r.URL.Query().Get("min_ttl"), "0s"))
+	if err != nil {
+		return nil, problem(http.StatusBadRequest, client.CodeInvalidRequest)
+	}
+	known, _ := n.look()
+	var list client.TokenList
+	for name := range strings.SplitSeq(r.URL.Query().Get("names"), ",") {
+		result := client.TokenResult{Name: full(name)}
+		t, refused := n.value(known, result.Name, 0, minTTL)
+		if refused == nil {
+			result.Token = &t
+			n.count(func() { n.cluster.reads++ })
+		}
+		result.Problem = refused
+		list.Tokens = append(list.Tokens, result)
+	}
+	return list, nil
 }
 
 // value returns a value as it is answered now.

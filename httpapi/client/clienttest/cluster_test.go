@@ -78,6 +78,10 @@ func TestAClusterAnswersLikeARealOne(t *testing.T) {
 		if waited := time.Since(began); waited != time.Minute {
 			t.Errorf("waited %s", waited)
 		}
+		if all, err := c.Tokens(t.Context(), []string{"nobody", "shop"}, client.TokensOptions{}); err != nil || len(all) != 2 ||
+			all[0].Problem == nil || all[0].Problem.Code != client.CodeUnknownToken || all[1].Token == nil || all[1].Token.Version != 1 {
+			t.Errorf("many at once: %v, %v", all, err)
+		}
 		if answer, err := c.Refresh(t.Context(), "shop", client.RefreshBody{}); err != nil || answer.Version != 2 || cluster.Refreshes("shop") != 1 {
 			t.Errorf("refresh: %v, %v", answer, err)
 		}
