@@ -120,7 +120,14 @@ func TestAStreamGoesOnOnTheNextNode(t *testing.T) {
 		cluster := clienttest.New()
 		cluster.Set("shop", "value-1", time.Hour)
 		first, second, third := cluster.StartInMemory(t), cluster.StartInMemory(t), cluster.StartInMemory(t)
-		r := follow(t, newClient(t, cluster.Config(first, second, third)))
+		cfg := cluster.Config(first, second, third)
+		base := cfg.HTTPClient.Transport
+		var from []string
+		cfg.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			from = append(from, r.Header.Get("Last-Event-ID"))
+			return base.RoundTrip(r)
+		})}
+		r := follow(t, newClient(t, cfg))
 		expect(t, r, "snapshot", "shop 1, synced")
 		cluster.Rotate("shop")
 		expect(t, r, "the first node", "shop 2")
@@ -137,6 +144,9 @@ func TestAStreamGoesOnOnTheNextNode(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		cluster.Rotate("shop")
 		expect(t, r, "the third node", "deleted other/access_token, synced, shop 4")
+		if got := strings.Join(from, " "); got != " 1.2 1.4" {
+			t.Errorf("went on from %q", got)
+		}
 	})
 }
 
