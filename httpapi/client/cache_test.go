@@ -129,7 +129,7 @@ func TestACacheNeverGoesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := clienttest.New()
 		first, second := cluster.StartInMemory(t), cluster.StartInMemory(t)
-		cluster.Set("shop", "value-1", time.Hour)
+		cluster.Set("shop", "value-1", 10*time.Hour)
 		second.Freeze()
 		cluster.Set("shop", "value-2", time.Hour)
 		cache, err := client.NewCache(newClient(t, cluster.Config(first, second)), client.CacheConfig{})
@@ -144,6 +144,10 @@ func TestACacheNeverGoesBack(t *testing.T) {
 		mustRead(t, running, 1, client.TokenOptions{}) // it knows no better
 		if _, err := cache.Token(t.Context(), "shop", client.TokenOptions{MinTTL: 2 * time.Hour}); err == nil {
 			t.Error("a value that lives too short is given out")
+		}
+		time.Sleep(time.Hour) // of the newer one nothing is left
+		if token := mustRead(t, cache, 1, client.TokenOptions{}); token.ExpiresIn != 9*3600 {
+			t.Errorf("it lives for %d s", token.ExpiresIn)
 		}
 	})
 }

@@ -170,6 +170,22 @@ func TestANodeThatLagsTakesNothingBack(t *testing.T) {
 	})
 }
 
+func TestAStateOfANodeThatLagsIsNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := clienttest.New()
+		first, second := cluster.StartInMemory(t), cluster.StartInMemory(t)
+		cluster.Set("shop", "value-1", time.Hour)
+		cluster.Expire("shop")
+		second.Freeze()
+		cluster.Rotate("shop")
+		r := follow(t, newClient(t, cluster.Config(first, second)))
+		expect(t, r, "snapshot", "shop 2, synced")
+		first.Stop()
+		time.Sleep(2 * time.Second)
+		expect(t, r, "the node that lags", "broken, synced")
+	})
+}
+
 func TestACountThatBeganAnewIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := clienttest.New()

@@ -19,7 +19,7 @@ const (
 type nodes struct {
 	mu        sync.Mutex
 	all       []nodeHealth
-	preferred int // index of the one that answered last
+	preferred int // index of the one to ask first: it answered last, or comes after one that failed
 }
 
 type nodeHealth struct {
@@ -69,6 +69,9 @@ func (n *nodes) failed(i int) {
 	node := &n.all[i]
 	node.rests = time.Now().Add(jittered(backoff(node.failures)))
 	node.failures++
+	if n.preferred == i {
+		n.preferred = (i + 1) % len(n.all)
+	}
 }
 
 // restLeft is how long a node is still left alone.

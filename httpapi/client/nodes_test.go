@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,6 +69,16 @@ func TestANodeThatFailedIsLeftAloneForAWhile(t *testing.T) {
 		a.alive = map[string]bool{"b": true}
 		read(nil)
 
+		// When its rest is over, it is still not asked before one that answers.
+		a.counts, a.alive = map[string]int{}, map[string]bool{"b": true}
+		c = clientOf(t, a, "a", "b")
+		read(nil)
+		time.Sleep(time.Hour)
+		read(nil)
+		if a.counts["a"] != 1 {
+			t.Errorf("asked %v", a.counts)
+		}
+
 		// A node that hangs costs one caller its patience, not each of them.
 		a.counts, a.hang = map[string]int{}, time.Hour
 		c = clientOf(t, a, "a", "b")
@@ -79,6 +90,39 @@ func TestANodeThatFailedIsLeftAloneForAWhile(t *testing.T) {
 		if took := time.Since(began); took > attemptTimeout+time.Second || a.counts["a"] != 1 {
 			t.Errorf("took %s, asked %v", took, a.counts)
 		}
+	})
+}
+
+func TestTheOrderOfNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes([]string{"a", "b", "c"})
+		expect := func(what string, want ...int) {
+			t.Helper()
+			if got := n.inOrder(); !slices.Equal(got, want) {
+				t.Errorf("%s: %v, want %v", what, got, want)
+			}
+		}
+		expect("at first", 0, 1, 2)
+		n.failed(1)
+		expect("one rests", 0, 2, 1)
+		n.failed(0)
+		if got := n.inOrder(); got[0] != 2 {
+			t.Errorf("two rest: %v", got)
+		}
+		time.Sleep(time.Hour)
+		expect("none rests, and the first has failed", 1, 2, 0)
+		n.worked(2)
+		expect("one works", 2, 0, 1)
+		for range 10 {
+			n.failed(2)
+		}
+		time.Sleep(5 * time.Second)
+		expect("one has failed often", 0, 1, 2)
+		n.worked(2)
+		n.failed(2)
+		time.Sleep(restMin)
+		n.worked(1)
+		expect("one has failed once since", 1, 2, 0)
 	})
 }
 

@@ -219,13 +219,32 @@ func TestACallIsReplayedOnceAndOnlyWithAnotherVersion(t *testing.T) {
 		r := newRig(t, func(_ *client.TransportConfig, p *platform) {
 			p.answer = func(bool) *http.Response { return byStatus(false) }
 		})
-		// The cluster finds the value alive: the refusal has another cause.
-		if got := r.call(t, nil); got != "401 accepted: false" || r.platform.calls != 1 {
-			t.Errorf("got %s after %d calls", got, r.platform.calls)
+		// The cluster finds the value alive: the refusal has another cause, and nothing is waited for.
+		began := time.Now()
+		if got := r.call(t, nil); got != "401 accepted: false" || r.platform.calls != 1 || time.Since(began) != 0 {
+			t.Errorf("got %s after %s and %d calls", got, time.Since(began), r.platform.calls)
 		}
 		time.Sleep(time.Minute)
 		r.cluster.Kill("shop")
 		if got := r.call(t, nil); got != "401 accepted: false" || r.platform.calls != 3 {
+			t.Errorf("got %s after %d calls", got, r.platform.calls)
+		}
+	})
+}
+
+// stubborn gives out one value whatever is asked for.
+type stubborn struct{ client.Reader }
+
+func (s stubborn) Token(ctx context.Context, name string, _ client.TokenOptions) (client.Token, error) {
+	return s.Reader.Token(ctx, name, client.TokenOptions{})
+}
+
+func TestTheSameValueIsNotSentTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(cfg *client.TransportConfig, _ *platform) { cfg.Reader = stubborn{cfg.Reader} })
+		r.cluster.Kill("shop")
+		r.cluster.Hold("shop")
+		if got := r.call(t, nil); got != "401 accepted: false" || r.platform.calls != 1 {
 			t.Errorf("got %s after %d calls", got, r.platform.calls)
 		}
 	})
@@ -285,7 +304,9 @@ func TestARedirectElsewhereGetsNoToken(t *testing.T) {
 		case "/3":
 			http.Redirect(w, req, "http://platform.test/4", http.StatusTemporaryRedirect)
 		}
-		return w.Result(), nil
+		resp := w.Result()
+		resp.Request = req
+		return resp, nil
 	})
 	transport, err := client.NewTransport(client.TransportConfig{Reader: newClient(t, cluster.Config(cluster.Start(t))), Name: "shop", Base: base})
 	if err != nil {
