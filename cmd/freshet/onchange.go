@@ -59,7 +59,7 @@ func (l changeListener) tell(ctx context.Context, t *terminal) {
 func (l changeListener) send() error {
 	name, whom, _ := strings.Cut(l.signal, ":")
 	signal, _ := signalNamed(name)
-	if text, err := os.ReadFile(whom); err == nil {
+	if text, err := readNamed(whom); err == nil {
 		whom = strings.TrimSpace(string(text))
 	}
 	pid, err := strconv.Atoi(whom)

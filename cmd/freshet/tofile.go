@@ -157,7 +157,7 @@ func syncFolder(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	folder, err := os.Open(path)
+	folder, err := os.Open(path) //nolint:gosec // the person named it
 	if err != nil {
 		return err
 	}
