@@ -17,6 +17,8 @@ const (
 	exitNoToken     = 4
 	exitUnreachable = 5
 	exitNameTaken   = 6
+	exitNotStarted  = 126
+	exitNoCommand   = 127
 	exitInterrupted = 130
 )
 
@@ -32,7 +34,12 @@ const exitCodesHelp = `Exit codes:
   5  unreachable: nobody answers at the address, or it is not freshet
   6  another live node has the name of this one (serve)
 130  interrupted before it was done; a verb that goes on for ever (serve, dev,
-     sandbox, watch) ends with 0 instead
+     sandbox, watch, get --follow) ends with 0 instead
+
+"freshet run" becomes the command it is given, whose exit code is its own:
+
+126  the command cannot be started
+127  there is no such command
 
 A second signal ends freshet at once.`
 

@@ -13,15 +13,24 @@ import (
 func newGet(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get APP[/TOKEN]",
-		Short: "show a token's value",
+		Short: "show a token's value, or keep it in a file",
 		Long: `Shows a token's value as a node has it in memory; the token is access_token
 unless another one is named. It does not wait unless --wait is given: then for a
 value that lives as long as --min-ttl says, or for a version above --after.
-Exit code 4 means that there is no such value now.`,
+Exit code 4 means that there is no such value now.
+
+--to writes it to a file instead, which only this user may read and which is
+replaced in one step: the bare value without a line end, or -o json. --follow
+keeps the file up to date until it is interrupted. What is there when a node
+answers is written first, so that a restart repairs an old file. Where the file
+has changed, --signal sends a signal to a process, and --on-change runs a
+program (no shell; at most a minute). Both may fail without ending --follow.`,
 		Example: `  freshet get shop
   freshet get shop -o value
   freshet get shop/jsapi_ticket --min-ttl 5m --wait 10s -o json
-  freshet get shop --after 7 --wait 30s`,
+  freshet get shop --to /run/shop.token
+  freshet get shop --to shop.json -o json --follow --signal HUP:/run/app.pid
+  freshet get shop --to shop.token --follow --on-change "systemctl reload app"`,
 		Args: exactly(1),
 	}
 	output := addOutput(cmd, formatTable, formatJSON, formatValue)
@@ -29,14 +38,24 @@ Exit code 4 means that there is no such value now.`,
 	cmd.Flags().DurationVar(&opts.MinTTL, "min-ttl", 0, "only a value that lives so long")
 	cmd.Flags().Int64Var(&opts.After, "after", 0, "only a version above this one")
 	cmd.Flags().DurationVar(&opts.Wait, "wait", 0, "how long to wait for it, at most 60s")
+	file := addFile(cmd, t)
 	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) error {
 		name, err := tokenNamed(args[0])
 		if err != nil {
 			return err
 		}
+		if err := file.check(cmd, output, opts); err != nil {
+			return err
+		}
+		if file.follow {
+			return c.keepFile(ctx, name, opts.After, file)
+		}
 		token, err := c.Token(ctx, name, opts)
 		if err != nil {
 			return c.livesTooShort(ctx, name, opts, err)
+		}
+		if file.path != "" {
+			return file.update(ctx, token)
 		}
 		return t.printToken(token, output)
 	})

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ func TestScripts(t *testing.T) {
 			"loadenv":  loadEnv,
 			"reaches":  reaches,
 			"freeport": freePort,
+			"awaits":   awaits,
 			"envsubst": envSubst,
 		},
 	})
@@ -114,4 +116,17 @@ func await(ts *testscript.TestScript, what string, there func() bool) {
 			ts.Fatalf("waited a minute for %s", what)
 		}
 	}
+}
+
+// awaits FILE PATTERN waits until a file holds something.
+func awaits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: awaits FILE PATTERN")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	await(ts, args[1]+" in "+args[0], func() bool {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && pattern.Match(text)
+	})
 }

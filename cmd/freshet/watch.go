@@ -2,111 +2,90 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"freshet/httpapi/client"
 )
 
-// maxWatched bounds the long polls of one watch.
+// maxWatched bounds the names of one watch.
 const maxWatched = 200
 
 func newWatch(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "watch [APP[/TOKEN]]...",
+		Use:   "watch [APP[/TOKEN] | PATTERN]...",
 		Short: "print each new version of tokens as it arrives",
-		Long: `Prints the version each token has and then every new one, until it is
-interrupted. Without names it watches all tokens this client may see, which
-needs the view permission; with read only, name the tokens. Values are shown as
-fingerprints unless --values is given.`,
+		Long: `Prints the version each token has and then every new one, and what becomes of
+its state, until it is interrupted. Names may be patterns: "*" stays within a
+segment, "**" crosses. Without names it watches all tokens this client may read.
+Values are shown as fingerprints unless --values is given. When its node goes
+away it goes on at the next one of FRESHET_ADDR.`,
 		Example: `  freshet watch shop
-  freshet watch shop/access_token shop/jsapi_ticket -o json
+  freshet watch shop/access_token "crm-*/access_token" -o json
   freshet watch shop --values`,
 		Args: between(0, maxWatched),
 	}
 	output := addOutput(cmd, formatTable, formatJSON)
-	values := cmd.Flags().Bool("values", false, "show the values themselves")
-	after := cmd.Flags().Int64("after", 0, "begin with versions above this one")
-	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) error {
-		names, err := c.namesToWatch(ctx, args)
-		if err != nil {
+	w := &watcher{terminal: t, output: output, seen: map[string]bool{}}
+	cmd.Flags().BoolVar(&w.values, "values", false, "show the values themselves")
+	cmd.Flags().Int64Var(&w.after, "after", 0, "begin with versions above this one")
+	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) (err error) {
+		if w.names, err = watchedNames(args); err != nil {
 			return err
 		}
-		return c.watch(ctx, names, *after, func(token client.Token, err error) error {
-			return t.printChange(token, err, *values, output)
-		})
+		return w.watch(ctx, c)
 	})
 }
 
-// namesToWatch are the names given, else all there are.
-func (c *cluster) namesToWatch(ctx context.Context, args []string) ([]string, error) {
+// watchedNames completes and checks names; patterns stay as they are.
+func watchedNames(args []string) ([]string, error) {
 	names := make([]string, 0, len(args))
 	for _, arg := range args {
-		name, err := tokenNamed(arg)
-		if err != nil {
-			return nil, err
+		name := arg
+		if !isPattern(arg) {
+			var err error
+			if name, err = tokenNamed(arg); err != nil {
+				return nil, err
+			}
 		}
 		names = append(names, name)
 	}
-	if len(args) > 0 {
-		return names, nil
-	}
-	states, err := c.allStates(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, state := range states {
-		names = append(names, state.Name())
-	}
-	switch {
-	case len(names) == 0:
-		return nil, &codedError{code: exitRefused, err: errors.New("there is no token this client may see")}
-	case len(names) > maxWatched:
-		return nil, usagef("there are %d tokens: name those to watch, at most %d", len(names), maxWatched)
-	}
-	return names, nil
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
-// watch follows every name until ctx ends or one of them cannot be watched.
-func (c *cluster) watch(ctx context.Context, names []string, after int64, show func(client.Token, error) error) error {
-	type change struct {
-		token client.Token
-		err   error
-	}
-	changes := make(chan change)
-	g, gctx := errgroup.WithContext(ctx)
-	for _, name := range names {
-		g.Go(func() error {
-			var last error
-			for token, err := range c.Watch(gctx, name, after) {
-				last = err
-				select {
-				case changes <- change{token, err}:
-				case <-gctx.Done():
-				}
-			}
-			if gctx.Err() == nil {
-				return toldAlready(c.explain(last)) // it ended by itself: asking again cannot help
-			}
-			return nil
-		})
-	}
-	g.Go(func() error {
-		for {
-			select {
-			case next := <-changes:
-				if err := show(next.token, c.explain(next.err)); err != nil {
-					return err
-				}
-			case <-gctx.Done():
-				return nil
-			}
+func isPattern(name string) bool { return strings.ContainsAny(name, `*?[\`) }
+
+// watcher prints what a stream tells.
+type watcher struct {
+	*terminal
+	output *output
+	names  []string
+	values bool
+	after  int64
+	seen   map[string]bool // :: token name → it was told; nil once the stream is synced
+}
+
+// watch follows until ctx ends or the stream cannot be had any more.
+func (w *watcher) watch(ctx context.Context, c *cluster) error {
+	var last error
+	for event, err := range c.Stream(ctx, w.names...) {
+		if last = c.explain(err); last != nil {
+			w.say("freshet: %s", last)
+			continue
 		}
-	})
-	return g.Wait()
+		if err := w.show(event); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return toldAlready(last) // it ended by itself: asking again cannot help
 }
 
 // toldAlready marks an error that was printed when it happened.
@@ -117,18 +96,74 @@ func toldAlready(err error) error {
 	return &codedError{code: exitCode(err), err: err, told: true}
 }
 
-func (t *terminal) printChange(token client.Token, err error, values bool, output *output) error {
-	if err != nil {
-		t.say("%s", err)
+// show prints one event.
+func (w *watcher) show(event client.Event) error {
+	if event.Kind == client.EventSynced {
+		w.sayMissing()
 		return nil
 	}
-	if !values {
-		token.Value = ""
+	if w.seen != nil {
+		w.seen[event.Name] = true
 	}
-	if output.isJSON() {
-		return t.jsonLine(token)
+	line := w.line(event)
+	if line.Event == client.EventToken && line.Version <= w.after {
+		return nil
 	}
-	t.print("%s  %s  version %d  %s  %s  expires %s  %s", time.Now().Format(time.TimeOnly), token.Name(),
-		token.Version, t.state(token.State), token.Fingerprint, when(token.ExpiresAt), token.Value)
+	if w.output.isJSON() {
+		return w.jsonLine(line)
+	}
+	w.print("%s", w.row(line))
 	return nil
+}
+
+// sayMissing says once which of the names there is nothing of: they may be misspelt.
+func (w *watcher) sayMissing() {
+	for _, name := range w.names {
+		if w.seen != nil && !w.seen[name] && !isPattern(name) {
+			w.say("note: there is no token %s yet", name)
+		}
+	}
+	w.seen = nil
+}
+
+// watchLine is one line of watch -o json.
+type watchLine struct {
+	Event       string    `json:"event"` // token, state or deleted
+	Name        string    `json:"name"`
+	Version     int64     `json:"version,omitempty"`
+	State       string    `json:"state,omitempty"`
+	Reason      string    `json:"reason,omitempty"`
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	ExpiresAt   time.Time `json:"expires_at,omitzero"`
+	Value       string    `json:"value,omitempty"`
+}
+
+func (w *watcher) line(event client.Event) watchLine {
+	line := watchLine{Event: event.Kind, Name: event.Name}
+	switch event.Kind {
+	case client.EventToken:
+		token := event.Token
+		line.Version, line.State, line.Fingerprint, line.ExpiresAt = token.Version, token.State, token.Fingerprint, token.ExpiresAt
+		if w.values {
+			line.Value = token.Value
+		}
+	case client.EventState:
+		state := event.State
+		line.Version, line.State, line.Reason = state.Version, state.State, state.Reason
+		line.Fingerprint, line.ExpiresAt = state.Fingerprint, state.ExpiresAt
+	}
+	return line
+}
+
+// row is a line for people.
+func (w *watcher) row(line watchLine) string {
+	at := time.Now().Format(time.TimeOnly)
+	switch line.Event {
+	case client.EventToken:
+		return strings.TrimSpace(fmt.Sprintf("%s  %s  version %d  %s  %s  expires %s  %s",
+			at, line.Name, line.Version, w.state(line.State), line.Fingerprint, when(line.ExpiresAt), line.Value))
+	case client.EventState:
+		return strings.TrimSpace(fmt.Sprintf("%s  %s  version %d  %s  %s", at, line.Name, line.Version, w.state(line.State), line.Reason))
+	}
+	return fmt.Sprintf("%s  %s  deleted", at, line.Name)
 }

@@ -36,16 +36,31 @@ func (c *Client) do(ctx context.Context, cl call, out any) error {
 	if err != nil {
 		return err
 	}
-	first := int(c.preferred.Load())
-	for i := range c.addresses {
-		n := (first + i) % len(c.addresses)
-		err = c.attempt(ctx, c.addresses[n], cl, body, out)
-		if err == nil || !c.nextMayAnswer(ctx, cl, err) {
-			c.preferred.Store(int32(n)) //nolint:gosec // an index of a short list
+	order := c.nodes.inOrder()
+	for i, n := range order {
+		err = c.attempt(ctx, c.nodes.address(n), cl, body, share(ctx, cl, len(order)-i), out)
+		if err == nil {
+			c.nodes.worked(n)
+			return nil
+		}
+		if notThisNode(ctx, cl, err) {
+			c.nodes.failed(n)
+		}
+		if ctx.Err() != nil || !nextMayAnswer(cl, err) {
 			return err
 		}
 	}
 	return err
+}
+
+// share returns how long one node may take, beside the wait that is asked of
+// it, so that a caller in a hurry still gets to the next one if this one hangs.
+func share(ctx context.Context, cl call, nodesLeft int) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok || cl.once || nodesLeft == 1 {
+		return attemptTimeout
+	}
+	return min(attemptTimeout, max(0, time.Until(deadline)-cl.wait)/time.Duration(nodesLeft)+time.Millisecond)
 }
 
 func encodeBody(body any) ([]byte, error) {
@@ -60,12 +75,9 @@ func encodeBody(body any) ([]byte, error) {
 }
 
 // nextMayAnswer reports whether another node may be asked after err.
-func (c *Client) nextMayAnswer(ctx context.Context, cl call, err error) bool {
-	if ctx.Err() != nil {
-		return false
-	}
+func nextMayAnswer(cl call, err error) bool {
 	if p, ok := errors.AsType[*Problem](err); ok {
-		return p.Code == CodeDraining || p.Code == CodeNotSynced
+		return p.anotherNode() || p.fromBetween() && !cl.once
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return true // nobody has seen the request
@@ -73,9 +85,21 @@ func (c *Client) nextMayAnswer(ctx context.Context, cl call, err error) bool {
 	return !cl.once
 }
 
+// notThisNode reports whether the node is to blame for err. A caller who went
+// away is not, and neither is a deadline that cut a wait short.
+func notThisNode(ctx context.Context, cl call, err error) bool {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p.anotherNode() || p.fromBetween()
+	}
+	if ctx.Err() == nil {
+		return true
+	}
+	return cl.wait == 0 && errors.Is(ctx.Err(), context.DeadlineExceeded)
+}
+
 // attempt sends a call to one node.
-func (c *Client) attempt(ctx context.Context, address string, cl call, body []byte, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, cl.wait+attemptTimeout)
+func (c *Client) attempt(ctx context.Context, address string, cl call, body []byte, timeout time.Duration, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, cl.wait+timeout)
 	defer cancel()
 	req, err := c.request(ctx, address, cl, body)
 	if err != nil {

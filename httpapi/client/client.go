@@ -3,10 +3,10 @@ package client
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +14,7 @@ import (
 type Config struct {
 	// Addresses of nodes, e.g. "http://127.0.0.1:7480" or "10.0.0.7:7480"
 	// (plain HTTP). Any node answers; the next one is asked where one cannot
-	// be reached. At least one.
+	// be reached, and that one is left alone for up to half a minute. At least one.
 	Addresses []string
 
 	// Key is the client key.
@@ -24,13 +24,20 @@ type Config struct {
 	HTTPClient *http.Client
 }
 
+// Format prints the addresses, whatever the verb.
+func (c Config) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "nodes at %s", strings.Join(c.Addresses, ", "))
+}
+
+// LogValue logs the addresses.
+func (c Config) LogValue() slog.Value { return slog.AnyValue(c.Addresses) }
+
 // Client calls the API of a cluster. It is safe for use by many goroutines and
 // starts none.
 type Client struct {
-	addresses []string
-	key       *string // a pointer, so that printing a Client shows no key
-	http      *http.Client
-	preferred atomic.Int32 // index of the address that answered last
+	key   *string // a pointer, so that printing a Client shows no key
+	http  *http.Client
+	nodes *nodes
 }
 
 // New checks the configuration and returns a Client; it calls nobody.
@@ -41,16 +48,15 @@ func New(cfg Config) (*Client, error) {
 	if strings.ContainsFunc(cfg.Key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("the client key holds a blank or a character that no client key has")
 	}
-	c := &Client{key: &cfg.Key}
+	var bases []string
 	for _, address := range cfg.Addresses {
 		base, err := parseAddress(address)
 		if err != nil {
 			return nil, err
 		}
-		c.addresses = append(c.addresses, base)
+		bases = append(bases, base)
 	}
-	c.http = withoutRedirects(cfg.HTTPClient)
-	return c, nil
+	return &Client{key: &cfg.Key, http: withoutRedirects(cfg.HTTPClient), nodes: newNodes(bases)}, nil
 }
 
 // parseAddress returns the base URL of a node, without a slash at its end.

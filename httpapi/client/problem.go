@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -61,6 +62,14 @@ func (p *Problem) Error() string {
 		text = p.Detail
 	}
 	return fmt.Sprintf("%s (%s, status %d)", text, p.Code, p.Status)
+}
+
+// anotherNode reports that this node cannot answer now and another one may.
+func (p *Problem) anotherNode() bool { return p.Code == CodeDraining || p.Code == CodeNotSynced }
+
+// fromBetween reports that no node answered, but something before it that reached none.
+func (p *Problem) fromBetween() bool {
+	return p.Status >= http.StatusInternalServerError && strings.HasPrefix(p.Code, "http_")
 }
 
 // problemFrom reads a refusal. What is not a problem document came from
