@@ -62,6 +62,10 @@ func (w *walk) fillSpools(t *testing.T, rng *rand.Rand, kind string) {
 		w.ask(t.Context(), pick(rng, w.posts), a)
 		eventually(t, time.Minute, func() error {
 			w.stuff(t)
+			if err := w.stands(t.Context(), a); err != nil {
+				return err
+			}
+			w.caughtUp(t) // an attempt may have begun that the ledger has not heard of
 			return w.stands(t.Context(), a)
 		})
 		spent[a.name.App] = w.calls.Begun(a.name.App)
@@ -99,18 +103,29 @@ func (w *walk) rotating() []walkApp {
 	return rotating
 }
 
-// noRoom is the reason in the state of a token whose refresher's disk is full.
-const noRoom = "spool_unwritable"
+// noRoom is the reason in the state of a token whose refresher's disk is full, and
+// noUpstream in that of one whose platform is left alone for a while.
+const (
+	noRoom     = "spool_unwritable"
+	noUpstream = "upstream_down"
+)
 
-// stands says why an app may still spend its refresh token: it does not where its
-// state says that the disk is full, or that only a human can help.
+// stands says why an app may still spend its refresh token: it does not where no
+// attempt has begun before the disk was full, and its state says that it is, that
+// the platform is away, or that only a human can help.
 func (w *walk) stands(ctx context.Context, a walkApp) error {
+	for _, attempt := range w.ledger.Open() {
+		if attempt.App == a.name.App {
+			return fmt.Errorf("an attempt of %s is under way", a.name)
+		}
+	}
 	for _, p := range w.posts {
 		state, err := p.living.Load().State(ctx, a.name.String())
 		switch {
 		case err != nil:
 			return err
-		case state.Reason != noRoom && state.State != "reauthorize" && state.State != "uncertain":
+		case state.Reason == noRoom, state.Reason == noUpstream, state.State == "reauthorize", state.State == "uncertain":
+		default:
 			return fmt.Errorf("%s is %s (%s), and the disk is full", a.name, state.State, state.Reason)
 		}
 	}
