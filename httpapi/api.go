@@ -36,6 +36,8 @@ type Config struct {
 
 	MaxWait   time.Duration // longest wait of a request; a longer one is cut. Zero: DefaultMaxWait
 	TimeLimit time.Duration // of a request that writes, beside its wait. Zero: DefaultTimeLimit
+
+	Forward ForwardConfig // bounds of calls that are forwarded
 }
 
 // API serves one node.
@@ -48,9 +50,10 @@ type API struct {
 	maxWait   time.Duration
 	timeLimit time.Duration
 
-	reports *reports
-	buffers sync.Pool // of *[]byte
-	headers constantHeaders
+	reports  *reports
+	forwards *forwards
+	buffers  sync.Pool // of *[]byte
+	headers  constantHeaders
 }
 
 // New checks the configuration and builds an API.
@@ -73,6 +76,10 @@ func New(c Config) (*API, error) {
 		buffers:   sync.Pool{New: func() any { return new([]byte) }},
 		headers:   newConstantHeaders(c.Node.Name()),
 	}
+	var err error
+	if a.forwards, err = newForwards(c.Forward); err != nil {
+		return nil, err
+	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -93,6 +100,7 @@ func (a *API) Handler() http.Handler {
 	a.clientRoutes(r)
 	a.clusterRoutes(r)
 	a.healthRoutes(r)
+	a.proxyRoutes(r)
 	return a.tracer.Handler(r.engine, pattern)
 }
 

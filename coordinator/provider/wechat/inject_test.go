@@ -12,8 +12,8 @@ import (
 func TestBusinessCallsCarryTheTokenInTheQuery(t *testing.T) {
 	p := New(Config{})
 	for upstream, base := range map[string]string{
-		"":                          DefaultUpstream,
-		"http://127.0.0.1:7490":     "http://127.0.0.1:7490",
+		"":                           DefaultUpstream,
+		"http://127.0.0.1:7490":      "http://127.0.0.1:7490",
 		"https://API2.weixin.qq.com": "https://api2.weixin.qq.com",
 	} {
 		got, err := p.Injection(testApp(upstream, modeStable))
