@@ -287,6 +287,9 @@ func TestAnAnswerArrivesPieceByPiece(t *testing.T) {
 		arrived := make(chan struct{})
 		r := relayTo(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", media)
+			if media == "application/octet-stream" {
+				w.Header().Set("Content-Length", strconv.Itoa(5*len("{\"piece\":0}\n")))
+			}
 			for i := range 5 {
 				_, _ = fmt.Fprintf(w, "{\"piece\":%d}\n", i)
 				w.(http.Flusher).Flush()
