@@ -45,6 +45,8 @@ type Config struct {
 	Streams       int           // at once. Zero: DefaultStreams
 	ClientStreams int           // of one client at once. Zero: DefaultClientStreams
 	StreamWrite   time.Duration // a reader that does not take an event for so long is cut off. Zero: DefaultStreamWrite
+
+	Forward ForwardConfig // bounds of calls that are forwarded
 }
 
 // API serves one node.
@@ -60,9 +62,10 @@ type API struct {
 	streams     *streams
 	streamWrite time.Duration
 
-	reports *reports
-	buffers sync.Pool // of *[]byte
-	headers constantHeaders
+	reports  *reports
+	forwards *forwards
+	buffers  sync.Pool // of *[]byte
+	headers  constantHeaders
 }
 
 // New checks the configuration and builds an API.
@@ -87,6 +90,10 @@ func New(c Config) (*API, error) {
 		buffers:     sync.Pool{New: func() any { return new([]byte) }},
 		headers:     newConstantHeaders(c.Node.Name()),
 	}
+	var err error
+	if a.forwards, err = newForwards(c.Forward); err != nil {
+		return nil, err
+	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -109,6 +116,7 @@ func (a *API) Handler() http.Handler {
 	a.clusterRoutes(r)
 	a.openAPIRoutes(r)
 	a.healthRoutes(r)
+	a.proxyRoutes(r)
 	return a.tracer.Handler(r.engine, pattern)
 }
 

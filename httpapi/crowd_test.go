@@ -41,7 +41,7 @@ func crowdSize(t *testing.T) int {
 		if size, err = strconv.Atoi(os.Getenv(readersVariable)); err != nil {
 			t.Fatal(err)
 		}
-	case raced:
+	case httpapi.RaceEnabled:
 		size = 500
 	case testing.Short():
 		size = 500

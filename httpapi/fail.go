@@ -27,11 +27,15 @@ func (a *API) fail(c *gin.Context, err error) {
 }
 
 func setProblemHeaders(header http.Header, found problem, err error) {
+	header.Set("Freshet-Problem", found.code) // tells our refusals of forwarded calls from the platforms' answers
 	switch {
 	case errors.Is(err, errNoKey):
 		header.Set("WWW-Authenticate", `Bearer realm="freshet"`)
 	case errors.Is(err, errWrongKey):
 		header.Set("WWW-Authenticate", `Bearer realm="freshet", error="invalid_token"`)
+	}
+	if errors.Is(err, errTooLarge) {
+		header.Set("Connection", "close") // or net/http would read on before it answers
 	}
 	if found.again {
 		header.Set("Retry-After", strconv.Itoa(retryAfter(err)))

@@ -1,5 +1,6 @@
 //go:build !race
 
-package httpapi_test
+package httpapi
 
-const raced = false
+// RaceEnabled says that the race detector watches, which makes everything slower and larger.
+const RaceEnabled = false

@@ -1,6 +1,6 @@
 //go:build race
 
-package httpapi_test
+package httpapi
 
-// raced: under the race detector a connection costs ten times as much.
-const raced = true
+// RaceEnabled says that the race detector watches, which makes everything slower and larger.
+const RaceEnabled = true

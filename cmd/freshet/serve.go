@@ -80,7 +80,7 @@ func serve(ctx context.Context, c config, apps *checkedApps, log *slog.Logger, b
 	if err != nil {
 		return errors.Join(err, listeners.close())
 	}
-	api, err := httpapi.New(httpapi.Config{Node: node, Logger: log, Tracer: tracer, Build: buildVersion()})
+	api, err := httpapi.New(httpapi.Config{Node: node, Logger: log, Tracer: tracer, Build: buildVersion(), Forward: c.Proxy.forward()})
 	if err != nil {
 		return errors.Join(err, listeners.close())
 	}
