@@ -71,7 +71,11 @@ func (n *Node) takeIn(ctx context.Context, batch Batch, t *touched) *touched {
 	for _, event := range batch.Events {
 		n.cache.take(event, t)
 	}
+	n.cache.values.useKey(n.cache.records.fingerprint)
 	n.cache.mu.Unlock()
+	if t.identities {
+		n.cache.named.changes.Add(1)
+	}
 
 	if batch.Restored {
 		n.notice(ctx, t.grants)
@@ -97,11 +101,13 @@ type touched struct {
 	old       bool // it was applied by a former process
 	clients   bool
 	heartbeat bool
-	restored  bool
-	leftOut   bool
-	intents   map[groupID]seenIntent // before a snapshot
-	grants    map[string]Grant       // before a snapshot
-	now       mark                   // when it is taken in
+
+	identities bool // what platforms know apps by may have changed
+	restored   bool
+	leftOut    bool
+	intents    map[groupID]seenIntent // before a snapshot
+	grants     map[string]Grant       // before a snapshot
+	now        mark                   // when it is taken in
 }
 
 // startOver forgets what a snapshot will bring anew. When an intent was first
@@ -115,7 +121,7 @@ func (c *cache) startOver(t *touched) {
 	if t.leftOut {
 		c.records.fingerprint = fingerprint
 	}
-	t.all, t.snapshot, t.clients = true, true, true
+	t.all, t.snapshot, t.clients, t.identities = true, true, true, true
 }
 
 // take changes the records by one event. The caller holds mu.
@@ -126,8 +132,10 @@ func (c *cache) take(event Event, t *touched) {
 		set(r.apps, record.Name, record, event.Deleted)
 		t.settings = append(t.settings, record.Name)
 		t.apps[record.Name] = struct{}{}
+		t.identities = true
 	case Credentials:
 		set(r.credentials, record.App, record, event.Deleted)
+		t.identities = true
 		t.apps[record.App] = struct{}{}
 	case Grant:
 		set(r.grants, record.App, record, event.Deleted)
@@ -258,6 +266,7 @@ func (n *Node) show(ctx context.Context, name Name, t *touched) {
 	cell := n.cache.cell(name)
 	old := cell.view.Load()
 	next := n.viewOf(ctx, name, old, cell, t)
+	n.cache.values.follow(cell, old, next, t)
 	if next == nil {
 		if old != nil {
 			cell.view.Store(nil)

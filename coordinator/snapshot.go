@@ -137,6 +137,7 @@ func (n *Node) disown(ctx context.Context, batch Batch) {
 		cell := found.(*cell) //nolint:forcetypeassert // cells holds nothing else
 		cell.highest = 0
 		cell.former.Store(nil)
+		n.cache.values.forget(cell, 0)
 		cell.view.Store(nil)
 		cell.changed.fire()
 		return true
