@@ -36,6 +36,8 @@ type Config struct {
 
 	MaxWait   time.Duration // longest wait of a request; a longer one is cut. Zero: DefaultMaxWait
 	TimeLimit time.Duration // of a request that writes, beside its wait. Zero: DefaultTimeLimit
+
+	Compat CompatConfig
 }
 
 // API serves one node.
@@ -47,9 +49,11 @@ type API struct {
 	build     string
 	maxWait   time.Duration
 	timeLimit time.Duration
+	compat    CompatConfig
 
 	reports *reports
-	buffers sync.Pool // of *[]byte
+	floored *recent[asked, time.Time] // when a longer life was asked for
+	buffers sync.Pool                 // of *[]byte
 	headers constantHeaders
 }
 
@@ -58,7 +62,10 @@ func New(c Config) (*API, error) {
 	if c.Node == nil {
 		return nil, errors.New("building the API: Node is required")
 	}
-	if c.MaxWait < 0 || c.TimeLimit < 0 {
+	if err := c.Compat.check(c.Node); err != nil {
+		return nil, err
+	}
+	if c.MaxWait < 0 || c.TimeLimit < 0 || c.Compat.MinExpiresIn < 0 {
 		return nil, errors.New("building the API: a time in its configuration is below zero")
 	}
 	a := &API{
@@ -69,7 +76,9 @@ func New(c Config) (*API, error) {
 		build:     c.Build,
 		maxWait:   c.MaxWait,
 		timeLimit: c.TimeLimit,
+		compat:    c.Compat,
 		reports:   newReports(),
+		floored:   newRecent[asked, time.Time](mostReports),
 		buffers:   sync.Pool{New: func() any { return new([]byte) }},
 		headers:   newConstantHeaders(c.Node.Name()),
 	}
@@ -92,6 +101,7 @@ func (a *API) Handler() http.Handler {
 	a.appRoutes(r)
 	a.clientRoutes(r)
 	a.clusterRoutes(r)
+	a.compatRoutes(r)
 	a.healthRoutes(r)
 	return a.tracer.Handler(r.engine, pattern)
 }

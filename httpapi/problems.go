@@ -21,6 +21,8 @@ var (
 	errRateLimited = errors.New("too many reports of this token by this client")
 	errDraining    = errors.New("this node is going away: ask another one")
 	errSameAgain   = errors.New("the platform gave the same value again; a forced refresh makes it give another")
+	errNoHubKey    = errors.New("send a client key as the password of basic authentication")
+	errNoHubEntry  = errors.New("there is no such entry, or this client may not read it")
 	errPanic       = errors.New("the node met a mistake of its own; its log says more")
 )
 
