@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 )
@@ -16,11 +17,12 @@ type Injector interface {
 // Injection says how calls of clients reach a platform with a value.
 type Injection struct {
 	Base  url.URL // scheme and host, perhaps a path: every call goes below it, and nowhere else
-	Token string  // whose value is put in unless the client names another of the app's tokens
+	Token string  // whose value is put in
+	Any   bool    // the client may name another of the app's tokens instead
 	Place Place   // where it is put
 
 	// Dead reports whether an answer says that the value was refused, and the
-	// platform's code for it. body is the beginning of the body, without its
+	// platform's code for it. It is called concurrently. body is the beginning of the body, without its
 	// content coding, at most DeadBody bytes; empty where it is none that could tell.
 	Dead func(status int, header http.Header, body []byte) (code string, dead bool)
 }
@@ -36,9 +38,13 @@ type Place struct {
 	Prefix string // before the value in the header, e.g. "Bearer "
 }
 
-// Injection says how calls of clients are made on behalf of an app.
+// Injection says how calls of clients are made on behalf of an app. Errors are
+// ErrUnknownApp, ErrNotSynced, and ErrInvalid where the app says too little.
 func (n *Node) Injection(app string) (Injection, error) {
 	resolved, err := n.Effective(app)
+	if errors.Is(err, ErrUnknownApp) && !n.Health().Synced {
+		return Injection{}, ErrNotSynced
+	}
 	if err != nil {
 		return Injection{}, err
 	}

@@ -37,7 +37,8 @@ type Config struct {
 	MaxWait   time.Duration // longest wait of a request; a longer one is cut. Zero: DefaultMaxWait
 	TimeLimit time.Duration // of a request that writes, beside its wait. Zero: DefaultTimeLimit
 
-	Compat CompatConfig
+	Forward ForwardConfig // bounds of calls that are forwarded
+	Compat  CompatConfig  // drop-in surfaces
 }
 
 // API serves one node.
@@ -51,10 +52,11 @@ type API struct {
 	timeLimit time.Duration
 	compat    CompatConfig
 
-	reports *reports
-	floored *recent[asked, time.Time] // when a longer life was asked for
-	buffers sync.Pool                 // of *[]byte
-	headers constantHeaders
+	reports  *reports
+	floored  *recent[asked, time.Time] // when a longer life was asked for
+	forwards *forwards
+	buffers  sync.Pool // of *[]byte
+	headers  constantHeaders
 }
 
 // New checks the configuration and builds an API.
@@ -82,6 +84,10 @@ func New(c Config) (*API, error) {
 		buffers:   sync.Pool{New: func() any { return new([]byte) }},
 		headers:   newConstantHeaders(c.Node.Name()),
 	}
+	var err error
+	if a.forwards, err = newForwards(c.Forward); err != nil {
+		return nil, err
+	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -103,6 +109,7 @@ func (a *API) Handler() http.Handler {
 	a.clusterRoutes(r)
 	a.compatRoutes(r)
 	a.healthRoutes(r)
+	a.proxyRoutes(r)
 	return a.tracer.Handler(r.engine, pattern)
 }
 

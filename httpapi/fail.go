@@ -27,6 +27,7 @@ func (a *API) fail(c *gin.Context, err error) {
 }
 
 func setProblemHeaders(header http.Header, found problem, err error) {
+	header.Set("Freshet-Problem", found.code) // tells our refusals of forwarded calls from the platforms' answers
 	switch {
 	case errors.Is(err, errNoKey):
 		header.Set("WWW-Authenticate", `Bearer realm="freshet"`)

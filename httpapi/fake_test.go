@@ -34,6 +34,9 @@ type fakeNode struct {
 	down    []coordinator.UpstreamState
 	bars    []coordinator.Bar
 
+	injections map[string]coordinator.Injection // :: app → how its calls go
+	onReport   func()                           // what a report brings about; nil: nothing
+
 	readErr   error                      // of Read, for a name that exists
 	err       error                      // of everything that writes
 	refusals  map[coordinator.Name]error // of Refresh, by token
@@ -207,6 +210,9 @@ func (f *fakeNode) Refresh(ctx context.Context, name coordinator.Name, c coordin
 func (f *fakeNode) Report(_ context.Context, name coordinator.Name, r coordinator.ReportCall) (coordinator.Report, error) {
 	if err := f.note("report " + name.String()); err != nil {
 		return coordinator.Report{}, err
+	}
+	if f.onReport != nil {
+		f.onReport()
 	}
 	v, _ := f.View(name)
 	f.mu.Lock()

@@ -38,6 +38,7 @@ type Apps interface {
 	Preview(app coordinator.App, how coordinator.Applying) (coordinator.Applied, error)
 	Remove(ctx context.Context, app string) error
 	PauseApp(ctx context.Context, app string, paused bool) error
+	Injection(app string) (coordinator.Injection, error)
 }
 
 // Clients knows who may call.

@@ -19,11 +19,22 @@ var (
 	errTooLarge    = errors.New("the body is too large")
 	errMediaType   = errors.New("send the body as JSON: Content-Type: application/json")
 	errRateLimited = errors.New("too many reports of this token by this client")
+	errTooFast     = errors.New("too many calls of this client in a short time")
+	errTooMany     = errors.New("too many calls of this client are under way: let some of them end")
 	errDraining    = errors.New("this node is going away: ask another one")
 	errSameAgain   = errors.New("the platform gave the same value again; a forced refresh makes it give another")
 	errNoHubKey    = errors.New("send a client key as the password of basic authentication")
 	errNoHubEntry  = errors.New("there is no such entry, or this client may not read it")
+	errStalled     = errors.New("nothing moved between client and platform for too long: the call was given up")
 	errPanic       = errors.New("the node met a mistake of its own; its log says more")
+)
+
+// Errors of calls that are forwarded. Nothing is repeated after the last two: the
+// platform may have acted.
+var (
+	errUpstreamUnreachable = errors.New("no connection to the platform could be made: nothing was sent")
+	errUpstreamLost        = errors.New("the connection to the platform broke before an answer came: it may have acted")
+	errUpstreamSilent      = errors.New("the platform did not begin to answer in time: it may have acted")
 )
 
 // problem is what an error means to a client.
@@ -54,6 +65,12 @@ func problems() []problem {
 		{errMediaType, http.StatusUnsupportedMediaType, client.CodeMediaType, "The body is not JSON", false},
 		{coordinator.ErrReauthorize, http.StatusFailedDependency, client.CodeReauthorize, "The app must be authorised again", false},
 		{coordinator.ErrBudgetExhausted, http.StatusTooManyRequests, client.CodeBudgetExhausted, "The budget of upstream calls is spent", true},
+		{errTooFast, http.StatusTooManyRequests, client.CodeRateLimited, "Too many calls", true},
+		{errTooMany, http.StatusTooManyRequests, client.CodeRateLimited, "Too many calls at once", true},
+		{errUpstreamUnreachable, http.StatusBadGateway, client.CodeUpstreamUnreachable, "The platform cannot be reached", true},
+		{errUpstreamLost, http.StatusBadGateway, client.CodeUpstreamLost, "The platform broke the call off", false},
+		{errUpstreamSilent, http.StatusGatewayTimeout, client.CodeUpstreamTimeout, "The platform did not answer in time", false},
+		{errStalled, http.StatusGatewayTimeout, client.CodeUpstreamTimeout, "The call stood still", false},
 		{errRateLimited, http.StatusTooManyRequests, client.CodeRateLimited, "Too many requests", true},
 		{errDraining, http.StatusServiceUnavailable, client.CodeDraining, "The node is going away", true},
 		{coordinator.ErrTokenPending, http.StatusServiceUnavailable, client.CodeTokenPending, "The token has no value yet", true},

@@ -35,12 +35,16 @@ func (a *API) newRouter() router {
 	return router{engine: engine}
 }
 
-// ginParam finds the "{app}" of a pattern, which gin writes ":app".
-var ginParam = regexp.MustCompile(`\{([a-z]+)\}`)
+// ginParam finds the "{app}" of a pattern, which gin writes ":app", and ginRest the
+// "{path...}" that takes the rest of a path, which it writes "*path".
+var (
+	ginParam = regexp.MustCompile(`\{([a-z]+)\}`)
+	ginRest  = regexp.MustCompile(`\{([a-z]+)\.\.\.\}`)
+)
 
 // handle serves a pattern such as "/v1/apps/{app}". A GET route answers HEAD too.
 func (r router) handle(method, route string, h gin.HandlerFunc) {
-	path := ginParam.ReplaceAllString(route, ":$1")
+	path := ginRest.ReplaceAllString(ginParam.ReplaceAllString(route, ":$1"), "*$1")
 	mark := func(c *gin.Context) { c.Request.Pattern = route }
 	r.engine.Handle(method, path, mark, h)
 	if method == http.MethodGet {

@@ -11,29 +11,32 @@ import (
 
 // The codes of problems. They are stable: programs may branch on them.
 const (
-	CodeInvalidRequest   = "invalid_request"          // 400: the detail says what to change
-	CodeUnauthenticated  = "unauthenticated"          // 401: no client key, or one that is not valid
-	CodeForbidden        = "forbidden"                // 403: not permitted, whether or not it exists
-	CodeNotFound         = "not_found"                // 404: no such route
-	CodeUnknownToken     = "unknown_token"            // 404
-	CodeUnknownApp       = "unknown_app"              // 404
-	CodeUnknownClient    = "unknown_client"           // 404
-	CodeMethodNotAllowed = "method_not_allowed"       // 405: Allow says what is
-	CodeConflict         = "conflict"                 // 409: it changed meanwhile; look again
-	CodeBodyTooLarge     = "body_too_large"           // 413
-	CodeMediaType        = "unsupported_media_type"   // 415: bodies are application/json
-	CodeReauthorize      = "reauthorization_required" // 424: a human must authorise the app again
-	CodeBudgetExhausted  = "budget_exhausted"         // 429: the app's upstream calls are spent
-	CodeRateLimited      = "rate_limited"             // 429: too many reports
-	CodeInternal         = "internal_error"           // 500: the node's log says more
-	CodeTokenPending     = "token_pending"            // 503: no value yet
-	CodeNoValidToken     = "no_valid_token"           // 503: no value that is still valid
-	CodeNoNewerToken     = "no_newer_token"           // 503: no value as new or long-lived as asked for
-	CodeNotSynced        = "not_synced"               // 503: this node has just started
-	CodeDraining         = "draining"                 // 503: this node is going away
-	CodeUnavailable      = "store_unavailable"        // 503: the cluster's store did not answer in time; a change may or may not have been made
-	CodeOutcomeUnknown   = "outcome_unknown"          // 503: the change may or may not have been made
-	CodeCanceled         = "canceled"                 // 503: the caller went away
+	CodeInvalidRequest      = "invalid_request"          // 400: the detail says what to change
+	CodeUnauthenticated     = "unauthenticated"          // 401: no client key, or one that is not valid
+	CodeForbidden           = "forbidden"                // 403: not permitted, whether or not it exists
+	CodeNotFound            = "not_found"                // 404: no such route
+	CodeUnknownToken        = "unknown_token"            // 404
+	CodeUnknownApp          = "unknown_app"              // 404
+	CodeUnknownClient       = "unknown_client"           // 404
+	CodeMethodNotAllowed    = "method_not_allowed"       // 405: Allow says what is
+	CodeConflict            = "conflict"                 // 409: it changed meanwhile; look again
+	CodeBodyTooLarge        = "body_too_large"           // 413
+	CodeMediaType           = "unsupported_media_type"   // 415: bodies are application/json
+	CodeReauthorize         = "reauthorization_required" // 424: a human must authorise the app again
+	CodeBudgetExhausted     = "budget_exhausted"         // 429: the app's upstream calls are spent
+	CodeRateLimited         = "rate_limited"             // 429: too many reports or forwarded calls
+	CodeInternal            = "internal_error"           // 500: the node's log says more
+	CodeUpstreamUnreachable = "upstream_unreachable"     // 502: no connection to the platform; nothing was sent
+	CodeUpstreamLost        = "upstream_lost"            // 502: the platform broke off; it may have acted
+	CodeUpstreamTimeout     = "upstream_timeout"         // 504: the platform was silent; it may have acted
+	CodeTokenPending        = "token_pending"            // 503: no value yet
+	CodeNoValidToken        = "no_valid_token"           // 503: no value that is still valid
+	CodeNoNewerToken        = "no_newer_token"           // 503: no value as new or long-lived as asked for
+	CodeNotSynced           = "not_synced"               // 503: this node has just started
+	CodeDraining            = "draining"                 // 503: this node is going away
+	CodeUnavailable         = "store_unavailable"        // 503: the cluster's store did not answer in time; a change may or may not have been made
+	CodeOutcomeUnknown      = "outcome_unknown"          // 503: the change may or may not have been made
+	CodeCanceled            = "canceled"                 // 503: the caller went away
 )
 
 // Problem is a refusal, as RFC 9457 writes it. It is the error of every method

@@ -12,6 +12,10 @@
 //	grace        how long a replaced one is welcome again, with rotation grace (default 10m)
 //	last_chance  true: one that may have been used is presented once more when its last value has expired
 //	lifetime     of a value, where an answer has no expires_in (default 1h)
+//	api          what the tokens open, like https://api.example.com/v2: clients' calls go there
+//	inject       where these carry a token: bearer (default), header:X-Token, query:access_token
+//	dead         how it refuses a dead one: 401 (default), or a status of 4xx and codes in a JSON
+//	             answer, separated by commas: 401,code=99991663,error.code=190
 //
 // Strict is the default because it is safe everywhere: taking a platform that
 // revokes for one that does not loses the grant, the other way round only asks a

@@ -69,6 +69,9 @@ func (p *Provider) Check(app coordinator.App) error {
 	if err := checkRefreshToken(app, s); err != nil {
 		return err
 	}
+	if _, err := callingOf(app); err != nil {
+		return err
+	}
 	return checkTokens(app, s)
 }
 

@@ -58,8 +58,8 @@ type settings struct {
 // settingsOf understands everything but the refresh token, which a call is handed
 // apart from the app.
 func settingsOf(app coordinator.App) (settings, error) {
-	if err := outbound.CheckNames(providerName, "option", app.Options, optionAuth, optionBody, optionGrace,
-		optionGrant, optionLastChance, optionLifetime, optionRotation); err != nil {
+	if err := outbound.CheckNames(providerName, "option", app.Options, optionAPI, optionAuth, optionBody, optionDead, optionGrace,
+		optionGrant, optionInject, optionLastChance, optionLifetime, optionRotation); err != nil {
 		return settings{}, err
 	}
 	if err := outbound.CheckNames(providerName, "credential", app.Credentials, credentialID, credentialSecret, credentialRefresh); err != nil {

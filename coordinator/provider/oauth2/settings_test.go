@@ -54,7 +54,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		"a query in the endpoint":             {change: func(a *coordinator.App) { a.Upstream += "?p=policy" }},
 		"paused, without refresh token":       {options: grant, change: func(a *coordinator.App) { a.Paused = true }},
 		"a former grant, said to be unused":   {options: options{"grant": "client_credentials"}, change: setGranted},
-		"unknown option":                      {options: options{"rotaton": "none"}, want: `unknown option "rotaton": oauth2 knows auth, body,`},
+		"unknown option":                      {options: options{"rotaton": "none"}, want: `unknown option "rotaton": oauth2 knows api, auth, body, dead,`},
 		"unknown credential":                  {change: func(a *coordinator.App) { a.Credentials["secret"] = coordinator.NewSecret("x") }, want: `unknown credential "secret": oauth2 knows client_id, client_secret, refresh_token`},
 		"unknown grant":                       {options: options{"grant": "password"}, want: `option grant is "password": say client_credentials or refresh_token`},
 		"unknown auth":                        {options: options{"auth": "private_key_jwt"}, want: `option auth is "private_key_jwt": say basic, post or none`},

@@ -1,0 +1,138 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"freshet/coordinator"
+)
+
+// ours is what the headers begin with that mean something to us alone.
+const ours = "Freshet-"
+
+// stripCall takes out of a call's headers what is not the platform's business: the
+// client's key and cookies, what proxies say of each other, traces, and whatever
+// could be taken for the place of the value.
+func stripCall(header http.Header, place string) {
+	for name := range header {
+		// Some servers read an underscore as a dash.
+		plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		if private(plain) || strings.HasPrefix(plain, ours) || place != "" && strings.EqualFold(plain, place) {
+			delete(header, name)
+		}
+	}
+	narrowEncodings(header)
+}
+
+// private reports whether a header of a call stays behind.
+func private(name string) bool {
+	switch name {
+	case "Authorization", "Proxy-Authorization", "Cookie", "Cookie2",
+		"Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
+		"X-Original-Url", "X-Original-Host", "X-Rewrite-Url", "X-Host",
+		"Traceparent", "Tracestate", "Baggage",
+		"Expect": // what it asks for has been done
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded")
+}
+
+// narrowEncodings leaves only content codings that we can look into.
+func narrowEncodings(header http.Header) {
+	asked, given := header["Accept-Encoding"]
+	if !given {
+		return
+	}
+	var kept []string
+	for coding := range strings.SplitSeq(strings.Join(asked, ","), ",") {
+		coding = strings.TrimSpace(coding)
+		name, _, _ := strings.Cut(coding, ";")
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "gzip", "x-gzip", "deflate", "identity":
+			kept = append(kept, coding)
+		}
+	}
+	if len(kept) == 0 {
+		kept = []string{"identity"}
+	}
+	header["Accept-Encoding"] = []string{strings.Join(kept, ", ")}
+}
+
+// stripAnswer takes out of an answer's headers what the platform says to browsers
+// about its own address, which is not ours, and what only we may say.
+func stripAnswer(header http.Header) {
+	for name := range header {
+		switch name {
+		case "Set-Cookie", "Set-Cookie2", "Strict-Transport-Security", "Alt-Svc", "Clear-Site-Data", "Service-Worker-Allowed":
+			delete(header, name)
+		}
+		if strings.HasPrefix(name, ours) {
+			delete(header, name)
+		}
+	}
+}
+
+// mark adds what we say of a forwarded answer. A page that a platform sends must
+// not run as one of ours.
+func (a *API) mark(header http.Header, f *carrying) {
+	header["Freshet-Node"] = a.headers.node
+	header["Freshet-Version"] = []string{strconv.FormatInt(f.view.Version(), 10)}
+	header["X-Content-Type-Options"] = a.headers.noSniff
+	header["Content-Security-Policy"] = []string{"sandbox"}
+	if f.replayed {
+		header["Freshet-Replayed"] = []string{"true"}
+	}
+}
+
+const hidden = "[redacted]"
+
+// scrub takes the values of the call out of headers, as when a platform redirects
+// to the address it was called at.
+func (f *carrying) scrub(header http.Header) {
+	for _, view := range []*coordinator.View{f.view, f.former} {
+		if view == nil {
+			continue
+		}
+		for name, texts := range header {
+			for i, text := range texts {
+				texts[i] = f.withoutValue(name, text, view.Token.Value)
+			}
+		}
+	}
+}
+
+// withoutValue takes a value out of a header. An address loses the parameter.
+func (f *carrying) withoutValue(name, text string, value coordinator.Secret) string {
+	if !holds(text, value) {
+		return text
+	}
+	if name == "Location" || name == "Content-Location" {
+		if at, err := url.Parse(text); err == nil {
+			at.RawQuery, err = withoutParameter(at.RawQuery, f.injection.Place.Query)
+			if err == nil {
+				text = at.String()
+			}
+		}
+	}
+	for _, form := range forms(value) {
+		text = strings.ReplaceAll(text, form, hidden)
+	}
+	return text
+}
+
+func holds(text string, value coordinator.Secret) bool {
+	for _, form := range forms(value) {
+		if strings.Contains(text, form) {
+			return true
+		}
+	}
+	return false
+}
+
+// forms are the ways in which a value is written in headers.
+func forms(value coordinator.Secret) []string {
+	plain := value.Reveal()
+	return []string{plain, url.QueryEscape(plain), url.PathEscape(plain)}
+}
