@@ -53,6 +53,7 @@ var (
 	ErrNoTokenCall  = errors.New("the request asks for no token")
 	ErrKeyRefused   = errors.New("the client key in the place of the secret is not valid, or has expired")
 	ErrValueRefused = errors.New("the value of the call is none that is held here, or that was held not long ago")
+	ErrNoValue      = errors.New("the call carries no value: only calls that do are passed on")
 	ErrNotKept      = errors.New("the app does not keep this token: name it in its settings")
 )
 

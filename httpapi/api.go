@@ -24,6 +24,7 @@ import (
 const (
 	DefaultMaxWait   = time.Minute
 	DefaultTimeLimit = 15 * time.Second
+	DefaultPatience  = 2 * time.Second
 )
 
 // Config says what an API is made of.
@@ -67,7 +68,7 @@ func New(c Config) (*API, error) {
 	if err := c.Compat.check(c.Node); err != nil {
 		return nil, err
 	}
-	if c.MaxWait < 0 || c.TimeLimit < 0 || c.Compat.MinExpiresIn < 0 {
+	if c.MaxWait < 0 || c.TimeLimit < 0 || c.Compat.MinExpiresIn < 0 || c.Compat.Patience < 0 {
 		return nil, errors.New("building the API: a time in its configuration is below zero")
 	}
 	a := &API{
@@ -96,6 +97,9 @@ func New(c Config) (*API, error) {
 	}
 	if a.timeLimit == 0 {
 		a.timeLimit = DefaultTimeLimit
+	}
+	if a.compat.Patience == 0 {
+		a.compat.Patience = DefaultPatience
 	}
 	return a, nil
 }

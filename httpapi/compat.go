@@ -28,6 +28,10 @@ type CompatConfig struct {
 	// MinExpiresIn is how long a value should live that is handed out: one with
 	// less left is given only where no newer one can be had. Zero: any.
 	MinExpiresIn time.Duration
+
+	// Patience is how long a call waits for the next value, where the one held was
+	// reported dead or lives too short. Zero: DefaultPatience.
+	Patience time.Duration
 }
 
 func (c CompatConfig) check(node Node) error {

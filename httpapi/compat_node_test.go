@@ -10,6 +10,7 @@ import (
 
 	"freshet/coordinator"
 	"freshet/coordinator/provider/oauth2"
+	"freshet/coordinator/provider/outbound"
 	"freshet/coordinator/provider/sandbox"
 	"freshet/coordinator/provider/wechat"
 	"freshet/httpapi"
@@ -66,16 +67,18 @@ func (d *drop) open() {
 	logger := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	tracer, spans := tracing.NewRecorder()
 	d.spans = spans
+	carrier := tracer.Transport(outbound.NewTransport())
 	d.node, err = coordinator.New(coordinator.Config{
 		Name: "n1", Store: memory.New(memory.Config{}).Store(), Logger: logger, Tracer: tracer,
 		Providers: map[string]coordinator.Provider{
-			"wechat": wechat.New(wechat.Config{Logger: logger}), "oauth2": oauth2.New(oauth2.Config{Logger: logger}),
+			"wechat": wechat.New(wechat.Config{Logger: logger, Transport: carrier}), "oauth2": oauth2.New(oauth2.Config{Logger: logger, Transport: carrier}),
 		},
 		BootstrapKey: coordinator.NewSecret(bootstrapKey), Render: httpapi.Render,
 	})
 	d.must(err)
 	d.api, err = httpapi.New(httpapi.Config{
-		Node: d.node, Logger: logger, Tracer: tracer, Compat: httpapi.CompatConfig{Providers: []string{"wechat"}},
+		Node: d.node, Logger: logger, Tracer: tracer,
+		Compat: httpapi.CompatConfig{Providers: []string{"wechat"}, Patience: 30 * time.Second}, // no test may depend on speed
 	})
 	d.must(err)
 	d.url, d.wechat = d.listen(d.api.Handler()), d.listen(d.api.SurfaceHandler("wechat"))

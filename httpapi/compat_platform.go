@@ -131,9 +131,3 @@ func (a *API) appOf(client coordinator.Client, provider string, call coordinator
 	}
 	return known, nil
 }
-
-// passOn passes a call on to the platform.
-func (p platform) passOn(c *gin.Context, r *http.Request) {
-	_ = r
-	p.refuse(c, coordinator.ErrValueRefused)
-}

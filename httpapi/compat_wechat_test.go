@@ -173,7 +173,7 @@ func TestAProgramThatAsksAgainAfterAForcedCallWaits(t *testing.T) {
 		})
 		again := took(func() *httptest.ResponseRecorder { return keyless(t, h, tokenQuery+"orders") })
 		other := took(func() *httptest.ResponseRecorder { return keyless(t, h, tokenQuery+"other") })
-		if forced != patience || again != patience || other != 0 {
+		if forced != DefaultPatience || again != DefaultPatience || other != 0 {
 			t.Errorf("waited %s, %s, and somebody else %s", forced, again, other)
 		}
 	})
@@ -186,13 +186,13 @@ func TestTheFloorAsksForALongerLifeOnceForEachVersion(t *testing.T) {
 		h, _ := newCompat(t, node, func(c *Config) { c.Compat.MinExpiresIn = 3 * time.Hour })
 		began := time.Now()
 		said(t, keyless(t, h, tokenQuery+"orders"), `{"access_token":"short","expires_in":7138}`) // the truth, after a moment
-		if took := time.Since(began); took != patience {
+		if took := time.Since(began); took != DefaultPatience {
 			t.Errorf("waited %s", took)
 		}
 		for range 20 {
 			said(t, keyless(t, h, tokenQuery+"orders"), `{"access_token":"short","expires_in":7138}`)
 		}
-		if time.Since(began) != patience || len(node.refreshed) != 1 || node.refreshed[0].Force {
+		if time.Since(began) != DefaultPatience || len(node.refreshed) != 1 || node.refreshed[0].Force {
 			t.Errorf("after %s: %+v", time.Since(began), node.refreshed)
 		}
 		node.publish(token("shop", 8, "next"))

@@ -28,7 +28,7 @@ type asked struct {
 func (a *API) handOut(ctx context.Context, client string, name coordinator.Name) (*coordinator.View, error) {
 	v, err := a.readAs(ctx, name, coordinator.Want{}, client, bearer(name))
 	if err != nil {
-		return a.node.Read(ctx, name, coordinator.Want{Wait: patience}) // it may be on its way
+		return a.node.Read(ctx, name, coordinator.Want{Wait: a.compat.Patience}) // it may be on its way
 	}
 	if v.Lives(time.Now(), 0) >= a.compat.MinExpiresIn {
 		return v, nil
@@ -40,14 +40,14 @@ func (a *API) handOut(ctx context.Context, client string, name coordinator.Name)
 func (a *API) longer(ctx context.Context, v *coordinator.View) *coordinator.View {
 	first := false
 	at := a.floored.getOr(asked{v.Name, v.Version()}, func() time.Time { first = true; return time.Now() })
-	rest := patience - time.Since(at)
+	rest := a.compat.Patience - time.Since(at)
 	if rest <= 0 {
 		return v // it was asked for, and did not come
 	}
 	next := v
 	var err error
 	if first {
-		next, err = a.node.Refresh(ctx, v.Name, coordinator.RefreshCall{Above: v.Version(), Wait: patience})
+		next, err = a.node.Refresh(ctx, v.Name, coordinator.RefreshCall{Above: v.Version(), Wait: a.compat.Patience})
 	} else {
 		next, err = a.node.Read(ctx, v.Name, coordinator.Want{Above: v.Version(), Wait: rest})
 	}

@@ -75,7 +75,7 @@ func (a *API) readAs(ctx context.Context, name coordinator.Name, want coordinato
 		return v, nil
 	}
 	newer := want
-	newer.Above, newer.Wait = v.Version(), patience
+	newer.Above, newer.Wait = v.Version(), a.compat.Patience
 	if next, err := a.node.Read(ctx, name, newer); err == nil {
 		return next, nil
 	}

@@ -67,6 +67,8 @@ func refusedWith(err error) (code refusal, hint string) {
 		return codeBadSecret, coordinator.ErrKeyRefused.Error()
 	case errors.Is(err, coordinator.ErrValueRefused):
 		return codeNotLatest, ""
+	case errors.Is(err, coordinator.ErrNoValue):
+		return codeNoToken, coordinator.ErrNoValue.Error()
 	case errors.Is(err, coordinator.ErrUnknownApp):
 		return codeBadAppID, "no such app, or this client may not read its token"
 	case errors.Is(err, coordinator.ErrNotKept):

@@ -126,6 +126,7 @@ func TestRefusalsHaveThePlatformsCodes(t *testing.T) {
 		{coordinator.ErrKeyRefused, `{"errcode":40125,"errmsg":"invalid appsecret, hint: [`},
 		{coordinator.ErrUnknownApp, `{"errcode":40013,"errmsg":"invalid appid, hint: [`},
 		{coordinator.ErrValueRefused, `{"errcode":40001,"errmsg":"invalid credential, access_token is invalid or not latest"}`},
+		{coordinator.ErrNoValue, `{"errcode":41001,"errmsg":"access_token missing, hint: [`},
 		{coordinator.ErrNotKept, `{"errcode":48001,"errmsg":"api unauthorized, hint: [`},
 		{refusal(codeNoAppID), `{"errcode":41002,"errmsg":"appid missing"}`},
 		{coordinator.Invalidf("say so"), `{"errcode":40097,"errmsg":"invalid args, hint: [say so]"}`},
