@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// valueBatch is a batch in which the token of an app has a value.
-func valueBatch(app string, version, incarnation int64, value string, life time.Duration) Batch {
+// valueBatch is a batch in which the token of an app has a value for an hour.
+func valueBatch(app string, version, incarnation int64, value string) Batch {
 	name := Name{App: app, Token: DefaultToken}
-	expires := time.Now().Add(life)
+	expires := time.Now().Add(time.Hour)
 	return Batch{Revision: 100 + version, Events: []Event{
 		{Record: FingerprintKey{Key: NewSecret("key")}},
 		{Record: App{Name: app, Tokens: map[string]TokenSettings{DefaultToken: {}}, Incarnation: incarnation}},
@@ -31,9 +31,9 @@ func recognized(n *Node, value string) string {
 func TestValuesAreRecognizedUntilTheirLifeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := follower(t)
-		n.apply(t.Context(), valueBatch("shop", 1, 1, "one", time.Hour))
+		n.apply(t.Context(), valueBatch("shop", 1, 1, "one"))
 		time.Sleep(30 * time.Minute)
-		n.apply(t.Context(), valueBatch("shop", 2, 1, "two", time.Hour))
+		n.apply(t.Context(), valueBatch("shop", 2, 1, "two"))
 		for value, want := range map[string]string{"one": "shop/access_token@1", "two": "shop/access_token@2", "three": "", "": ""} {
 			if got := recognized(n, value); got != want {
 				t.Errorf("%q is recognized as %q, want %q", value, got, want)
@@ -53,7 +53,7 @@ func TestValuesAreRecognizedUntilTheirLifeIsOver(t *testing.T) {
 func TestOnlyAFewFormerValuesAreRecognized(t *testing.T) {
 	n := follower(t)
 	for version := range int64(20) {
-		n.apply(t.Context(), valueBatch("shop", version+1, 1, fmt.Sprint("value", version+1), time.Hour))
+		n.apply(t.Context(), valueBatch("shop", version+1, 1, fmt.Sprint("value", version+1)))
 	}
 	kept := 0
 	n.cache.values.known.Range(func(any, any) bool { kept++; return true })
@@ -64,9 +64,9 @@ func TestOnlyAFewFormerValuesAreRecognized(t *testing.T) {
 
 func TestANewLifeOfAnAppEndsItsFormerValues(t *testing.T) {
 	n := follower(t)
-	n.apply(t.Context(), valueBatch("shop", 1, 1, "one", time.Hour))
-	n.apply(t.Context(), valueBatch("crm", 1, 1, "other", time.Hour))
-	n.apply(t.Context(), valueBatch("shop", 2, 2, "two", time.Hour))
+	n.apply(t.Context(), valueBatch("shop", 1, 1, "one"))
+	n.apply(t.Context(), valueBatch("crm", 1, 1, "other"))
+	n.apply(t.Context(), valueBatch("shop", 2, 2, "two"))
 	if recognized(n, "one") != "" || recognized(n, "two") == "" || recognized(n, "other") == "" {
 		t.Error("a value of a former life is recognized, or one of this life is not")
 	}
@@ -84,7 +84,7 @@ func TestANewLifeOfAnAppEndsItsFormerValues(t *testing.T) {
 // Another key, as of a cluster that was restored, makes every value be known anew.
 func TestValuesAreRecognizedUnderANewKey(t *testing.T) {
 	n := follower(t)
-	n.apply(t.Context(), valueBatch("shop", 1, 1, "one", time.Hour))
+	n.apply(t.Context(), valueBatch("shop", 1, 1, "one"))
 	n.apply(t.Context(), Batch{Revision: 300, Events: []Event{{Record: FingerprintKey{Key: NewSecret("another")}}}})
 	if recognized(n, "one") == "" {
 		t.Error("the value held is not recognized under the new key")
@@ -94,7 +94,7 @@ func TestValuesAreRecognizedUnderANewKey(t *testing.T) {
 // Recognizing waits for nobody: whoever follows may be in the midst of a batch.
 func TestRecognizingTakesNoLockOfTheFollower(t *testing.T) {
 	n := follower(t)
-	n.apply(t.Context(), valueBatch("shop", 1, 1, "one", time.Hour))
+	n.apply(t.Context(), valueBatch("shop", 1, 1, "one"))
 	n.following.Lock()
 	defer n.following.Unlock()
 	n.cache.mu.Lock()

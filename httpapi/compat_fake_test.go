@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"log/slog"
 	"net/http"
 	"testing"
 
@@ -61,14 +60,9 @@ func (n *wechatNode) Recognize(value coordinator.Secret) (coordinator.Name, int6
 }
 
 // newCompat builds an API with WeChat's surface.
-func newCompat(t testing.TB, node Node, change ...func(*Config)) (http.Handler, *logBuffer) {
+func newCompat(t testing.TB, node Node, change ...func(*Config)) http.Handler {
 	t.Helper()
-	logged := &logBuffer{}
-	c := Config{
-		Node:   node,
-		Logger: slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Compat: CompatConfig{Providers: []string{"wechat"}},
-	}
+	c := Config{Node: node, Compat: CompatConfig{Providers: []string{"wechat"}}}
 	for _, f := range change {
 		f(&c)
 	}
@@ -76,5 +70,5 @@ func newCompat(t testing.TB, node Node, change ...func(*Config)) (http.Handler, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.Handler(), logged
+	return a.Handler()
 }

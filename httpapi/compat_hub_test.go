@@ -30,7 +30,7 @@ func hubNode() *wechatNode {
 func TestTheHubAnswersAsOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := hubNode()
-		h, _ := newCompat(t, node)
+		h := newCompat(t, node)
 		view, _ := node.View(coordinator.Name{App: "shop", Token: "access_token"})
 		expires := strconv.FormatInt(view.Token.Expires.Unix(), 10)
 		for entry, value := range map[string]string{
@@ -56,7 +56,7 @@ func TestTheHubShowsNothingElse(t *testing.T) {
 	node := hubNode()
 	node.hold(token("shop/authorizer_refresh_token", 1, "secret"), token("shop/wx_card_ticket", 1, "secret"))
 	node.apps["shop"] = wechatApp("shop", "access_token", "jsapi_ticket", "authorizer_refresh_token")
-	h, _ := newCompat(t, node)
+	h := newCompat(t, node)
 	for name, c := range map[string]struct {
 		ask    ask
 		status int

@@ -60,7 +60,7 @@ func oauthSend(t testing.TB, h http.Handler, authorization, body string) *httpte
 
 func TestOAuthAnswersAreThoseOfTheRFC(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, _ := newCompat(t, &wechatNode{fakeNode: oauthNode()})
+		h := newCompat(t, &wechatNode{fakeNode: oauthNode()})
 		w := oauthAsk(t, h, basicAuth("crm", "orders"), "grant_type", "client_credentials")
 		const want = `{"access_token":"the-value","token_type":"Bearer","expires_in":7140,"scope":"a b"}` + "\n"
 		if w.Code != http.StatusOK || w.Body.String() != want {
@@ -74,7 +74,7 @@ func TestOAuthAnswersAreThoseOfTheRFC(t *testing.T) {
 }
 
 func TestOAuthClientsNameATokenByIDAndScope(t *testing.T) {
-	h, _ := newCompat(t, &wechatNode{fakeNode: oauthNode()})
+	h := newCompat(t, &wechatNode{fakeNode: oauthNode()})
 	const grant = "client_credentials"
 	for name, c := range map[string]struct {
 		authorization string
@@ -120,7 +120,7 @@ func TestOAuthClientsNameATokenByIDAndScope(t *testing.T) {
 
 func TestOAuthRefusalsAreThoseOfTheRFC(t *testing.T) {
 	node := oauthNode()
-	h, _ := newCompat(t, &wechatNode{fakeNode: node})
+	h := newCompat(t, &wechatNode{fakeNode: node})
 	basic := basicAuth("crm", "orders")
 	for name, c := range map[string]struct {
 		w      *httptest.ResponseRecorder
@@ -164,7 +164,7 @@ func TestOAuthRefusalsAreThoseOfTheRFC(t *testing.T) {
 func TestOAuthSaysWhetherToAskAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := oauthNode()
-		h, _ := newCompat(t, &wechatNode{fakeNode: node})
+		h := newCompat(t, &wechatNode{fakeNode: node})
 		view, _ := node.View(coordinator.Name{App: "crm", Token: "access_token"})
 		missing := func(err error) error {
 			return &coordinator.NoValueError{Err: err, View: view, RetryAfter: 3 * time.Second}

@@ -12,14 +12,15 @@ import (
 // passOn passes a call on to the platform with the value that is held now, in the
 // place of the one it carries. That one authorises it, for its app alone: a
 // program that keeps a token until its end works on while it is replaced.
-func (p platform) passOn(c *gin.Context, r *http.Request) {
+func (p platform) passOn(c *gin.Context) {
 	p.headers.set(c.Writer.Header(), p.node.Health())
-	if err := p.passed(c, r); err != nil && !c.Writer.Written() {
+	if err := p.passed(c); err != nil && !c.Writer.Written() {
 		p.refuse(c, err)
 	}
 }
 
-func (p platform) passed(c *gin.Context, r *http.Request) error {
+func (p platform) passed(c *gin.Context) error {
+	r := below(c.Request, p.prefix)
 	value, err := p.carried(r)
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func newPassing(t testing.TB) (http.Handler, *wechatNode, *upstream) {
 	}
 	node.injections = map[string]coordinator.Injection{"shop": injection, "other": injection}
 	u := &upstream{dead: map[string]bool{}}
-	h, _ := newCompat(t, node, func(c *Config) { c.Forward.Transport = u })
+	h := newCompat(t, node, func(c *Config) { c.Forward.Transport = u })
 	return h, node, u
 }
 

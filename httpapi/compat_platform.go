@@ -24,12 +24,10 @@ type platform struct {
 
 func (p platform) serve(c *gin.Context) {
 	r := below(c.Request, p.prefix)
-	bounded := new(http.Request)
-	*bounded = *r
-	bounded.Body = http.MaxBytesReader(c.Writer, r.Body, maxBody)
-	call, err := p.dropIn.TokenCall(bounded)
+	r.Body = http.MaxBytesReader(c.Writer, r.Body, maxBody)
+	call, err := p.dropIn.TokenCall(r)
 	if errors.Is(err, coordinator.ErrNoTokenCall) {
-		p.passOn(c, r)
+		p.passOn(c)
 		return
 	}
 	var v *coordinator.View
@@ -44,8 +42,7 @@ func (p platform) serve(c *gin.Context) {
 	p.writeReply(c, p.dropIn.Grant(call, v.Token.Value, v.Lives(time.Now(), 0)))
 }
 
-// refuse answers with an error in the platform's words, and logs one that no
-// caller is meant to meet.
+// refuse answers with an error in the platform's words.
 func (p platform) refuse(c *gin.Context, err error) {
 	p.writeReply(c, p.dropIn.Refusal(err))
 }

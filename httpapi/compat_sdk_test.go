@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"freshet/coordinator/provider/sandbox"
@@ -237,5 +238,32 @@ func TestSDKsThatMustRepeatACallThemselvesGetTheNextToken(t *testing.T) {
 				t.Errorf("the SDK met %v and asked %d times, the platform issued %d values; want one code, 2 and 2", p.seen, p.asked, p.issued())
 			}
 		})
+	}
+}
+
+// However many programs meet one dead token at once, it is replaced once.
+func TestManyProgramsHealOnOneRefresh(t *testing.T) {
+	d := serveDrop(t)
+	for _, s := range sdks()[:2] { // one of each line
+		first := &program{sdk: s, drop: d, base: d.wechat}
+		first.usesAToken()
+		programs := make([]*program, 20)
+		for i := range programs {
+			programs[i] = &program{sdk: s, drop: d, base: d.wechat, token: first.token}
+		}
+		first.kill()
+		var all sync.WaitGroup
+		for _, p := range programs {
+			all.Go(func() { p.call(http.MethodPost, "/cgi-bin/message/custom/send", `{"touser":"o1"}`) })
+		}
+		all.Wait()
+		for _, p := range programs {
+			if len(p.seen) > 0 {
+				t.Errorf("%s: a program met %v", s.name, p.seen)
+			}
+		}
+		if first.issued() != 2 {
+			t.Errorf("%s: the platform issued %d values, want 2", s.name, first.issued())
+		}
 	}
 }

@@ -42,7 +42,7 @@ func TestWeChatTokenCallsGetTheValueHeld(t *testing.T) {
 		node := newWechatNode()
 		node.hold(token("shop", 7, "the-value"), token("shop/jsapi_ticket", 3, "the-ticket"))
 		node.values["the-value"] = coordinator.Name{App: "shop", Token: "access_token"}
-		h, _ := newCompat(t, node)
+		h := newCompat(t, node)
 		const want = `{"access_token":"the-value","expires_in":7140}`
 		said(t, keyless(t, h, tokenQuery+"orders"), want)
 		said(t, do(t, h, stableBody(testAppID, "orders", "")), want)
@@ -71,7 +71,7 @@ func TestWeChatTokenCallsAreRefusedByDefault(t *testing.T) {
 	node.person("tickets", map[coordinator.Verb][]string{coordinator.VerbRead: {"shop/jsapi_ticket"}})
 	node.person("refreshes", map[coordinator.Verb][]string{coordinator.VerbRefresh: {"**"}, coordinator.VerbAdmin: {"**"}})
 	node.person("all", map[coordinator.Verb][]string{coordinator.VerbRead: {"**"}})
-	h, _ := newCompat(t, node)
+	h := newCompat(t, node)
 	const ticket = "/compat/wechat/cgi-bin/ticket/getticket?type=jsapi&access_token="
 	for name, c := range map[string]struct {
 		ask  ask
@@ -120,7 +120,7 @@ func TestOneIDOnBothLinesIsToldApartByTheCall(t *testing.T) {
 	node.person("both", map[coordinator.Verb][]string{coordinator.VerbRead: {"shop/*", "till/*"}})
 	node.apps[testAppID] = wechatApp(testAppID, "access_token")
 	node.person("named", map[coordinator.Verb][]string{coordinator.VerbRead: {"**"}})
-	h, _ := newCompat(t, node)
+	h := newCompat(t, node)
 	said(t, keyless(t, h, tokenQuery+"both"), `{"access_token":"plain-value",`)
 	said(t, do(t, h, stableBody(testAppID, "both", "")), `{"access_token":"stable-value",`)
 	said(t, keyless(t, h, tokenQuery+"orders"), `{"access_token":"stable-value",`) // the other is not there for it
@@ -132,7 +132,7 @@ func TestAForcedCallIsAReportAndNoRefresh(t *testing.T) {
 		node := newWechatNode()
 		node.hold(token("shop", 7, "dead"))
 		node.report = coordinator.Report{Answer: coordinator.AnswerRefreshing, After: 7}
-		h, _ := newCompat(t, node)
+		h := newCompat(t, node)
 		time.AfterFunc(time.Second, func() { node.publish(token("shop", 8, "new")) })
 		said(t, do(t, h, stableBody(testAppID, "orders", `,"force_refresh":true`)), `{"access_token":"new",`)
 		if len(node.reported) != 1 || node.reported[0] != (coordinator.ReportCall{Version: 7, Code: codeForced}) || len(node.refreshed) > 0 {
@@ -146,7 +146,7 @@ func TestForcedCallsAreLimitedAndStillAnswered(t *testing.T) {
 		node := newWechatNode()
 		node.hold(token("shop", 7, "alive"))
 		node.report = coordinator.Report{Answer: coordinator.AnswerAlive, After: 7}
-		h, _ := newCompat(t, node)
+		h := newCompat(t, node)
 		for range 3 * reportBurst {
 			said(t, do(t, h, stableBody(testAppID, "orders", `,"force_refresh":true`)), `{"access_token":"alive",`)
 		}
@@ -162,7 +162,7 @@ func TestAProgramThatAsksAgainAfterAForcedCallWaits(t *testing.T) {
 		node.hold(token("shop", 7, "dead"))
 		node.report = coordinator.Report{Answer: coordinator.AnswerRefreshing, After: 7}
 		node.person("other", map[coordinator.Verb][]string{coordinator.VerbRead: {"shop/*"}})
-		h, _ := newCompat(t, node)
+		h := newCompat(t, node)
 		took := func(w func() *httptest.ResponseRecorder) time.Duration {
 			began := time.Now()
 			said(t, w(), `{"access_token":"dead",`)
@@ -183,7 +183,7 @@ func TestTheFloorAsksForALongerLifeOnceForEachVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := newWechatNode()
 		node.hold(token("shop", 7, "short"))
-		h, _ := newCompat(t, node, func(c *Config) { c.Compat.MinExpiresIn = 3 * time.Hour })
+		h := newCompat(t, node, func(c *Config) { c.Compat.MinExpiresIn = 3 * time.Hour })
 		began := time.Now()
 		said(t, keyless(t, h, tokenQuery+"orders"), `{"access_token":"short","expires_in":7138}`) // the truth, after a moment
 		if took := time.Since(began); took != DefaultPatience {
@@ -212,7 +212,7 @@ func TestAValueAboveTheFloorIsHandedOutAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := newWechatNode()
 		node.hold(token("shop", 7, "v"))
-		h, _ := newCompat(t, node, func(c *Config) { c.Compat.MinExpiresIn = 1500 * time.Second })
+		h := newCompat(t, node, func(c *Config) { c.Compat.MinExpiresIn = 1500 * time.Second })
 		began := time.Now()
 		said(t, keyless(t, h, tokenQuery+"orders"), `{"access_token":"v","expires_in":7140}`)
 		if time.Since(began) != 0 || len(node.calls) > 0 {
@@ -227,7 +227,7 @@ func TestAnAppWithoutAValueIsBusy(t *testing.T) {
 		pending := token("shop", 0, "")
 		pending.Token = nil
 		node.hold(pending)
-		h, _ := newCompat(t, node)
+		h := newCompat(t, node)
 		said(t, keyless(t, h, tokenQuery+"orders"), `{"errcode":-1,"errmsg":"system error, hint: [the token has no value yet]"}`)
 		time.AfterFunc(time.Second, func() { node.publish(token("shop", 1, "first")) })
 		said(t, keyless(t, h, tokenQuery+"orders"), `{"access_token":"first",`)

@@ -44,7 +44,7 @@ func (a *API) longer(ctx context.Context, v *coordinator.View) *coordinator.View
 	if rest <= 0 {
 		return v // it was asked for, and did not come
 	}
-	next := v
+	var next *coordinator.View
 	var err error
 	if first {
 		next, err = a.node.Refresh(ctx, v.Name, coordinator.RefreshCall{Above: v.Version(), Wait: a.compat.Patience})
