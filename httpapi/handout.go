@@ -40,15 +40,12 @@ func (a *API) handOut(ctx context.Context, client string, name coordinator.Name)
 func (a *API) longer(ctx context.Context, v *coordinator.View) *coordinator.View {
 	first := false
 	at := a.floored.getOr(asked{v.Name, v.Version()}, func() time.Time { first = true; return time.Now() })
-	rest := a.compat.Patience - time.Since(at)
-	if rest <= 0 {
-		return v // it was asked for, and did not come
-	}
 	var next *coordinator.View
 	var err error
 	if first {
 		next, err = a.node.Refresh(ctx, v.Name, coordinator.RefreshCall{Above: v.Version(), Wait: a.compat.Patience})
 	} else {
+		rest := max(0, a.compat.Patience-time.Since(at))
 		next, err = a.node.Read(ctx, v.Name, coordinator.Want{Above: v.Version(), Wait: rest})
 	}
 	if err != nil || next == nil {
