@@ -93,6 +93,7 @@ func TestEachRouteAsksForItsVerb(t *testing.T) {
 		"GET /v1/clients/orders":                    {coordinator.VerbAdmin},
 		"POST /v1/clients":                          {coordinator.VerbAdmin},
 		"DELETE /v1/clients/orders":                 {coordinator.VerbAdmin},
+		"PATCH /proxy/shop/x":                       {coordinator.VerbProxy},
 	}
 	for route, enough := range routes {
 		for _, verb := range coordinator.Verbs() {

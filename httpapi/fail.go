@@ -34,6 +34,9 @@ func setProblemHeaders(header http.Header, found problem, err error) {
 	case errors.Is(err, errWrongKey):
 		header.Set("WWW-Authenticate", `Bearer realm="freshet", error="invalid_token"`)
 	}
+	if errors.Is(err, errTooLarge) {
+		header.Set("Connection", "close") // or net/http would read on before it answers
+	}
 	if found.again {
 		header.Set("Retry-After", strconv.Itoa(retryAfter(err)))
 	}

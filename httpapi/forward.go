@@ -57,7 +57,11 @@ func (a *API) forward(c *gin.Context, f forwarding) (err error) {
 	defer call.progress.end()
 	ctx, span := a.startForward(ctx, call, pattern(c.Request))
 	defer func() { call.endSpan(span, err) }()
+	onlyWebSocket(c.Request.Header)
 	call.run(c.Writer, c.Request.WithContext(ctx))
+	if call.err != nil && call.body.half() {
+		c.Header("Connection", "close")
+	}
 	return call.err
 }
 
@@ -104,7 +108,10 @@ func (f *carrying) clean(answer *http.Response) error {
 	stripAnswer(answer.Header)
 	f.scrub(answer.Header)
 	f.api.mark(answer.Header, f)
-	answer.Body = f.progress.watch(answer)
+	if f.body.half() {
+		answer.Header.Set("Connection", "close")
+	}
+	answer.Body = f.progress.watch(answer.Body, func() { f.scrub(answer.Trailer) })
 	return nil
 }
 

@@ -23,6 +23,7 @@ type keptBody struct {
 	kept  bytes.Buffer
 	taken int64 // of room
 	whole bool  // the source has ended, and kept holds all of it
+	going bool  // the source is read while the call is made, and has not ended
 }
 
 // room is how many bytes of bodies all calls together may keep.
@@ -58,20 +59,17 @@ func (f *carrying) keep(call *http.Request) error {
 		f.body.whole = true
 		return nil
 	}
-	if call.ContentLength > most {
-		f.body.most = 0
-		return nil
-	}
 	want := call.ContentLength
 	if want < 0 {
 		want = most
 	}
-	if !f.body.room.take(want) {
-		f.body.most = 0
-		return nil
+	if want > most || !f.body.room.take(want) {
+		f.body.most, want = 0, 0
 	}
 	f.body.taken = want
-	if call.ContentLength < 0 {
+	if call.ContentLength < 0 || want == 0 {
+		f.body.going = true
+		f.progress.bothWays()
 		return nil
 	}
 	_, err := io.Copy(io.Discard, f.body)
@@ -87,6 +85,8 @@ func (b *keptBody) Read(p []byte) (int, error) {
 	b.progress.touch()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	ended := errors.Is(err, io.EOF)
+	b.going = b.going && !ended
 	switch {
 	case b.most == 0:
 		return n, err
@@ -95,7 +95,7 @@ func (b *keptBody) Read(p []byte) (int, error) {
 		return n, err
 	}
 	b.kept.Write(p[:n])
-	b.whole = b.whole || errors.Is(err, io.EOF)
+	b.whole = b.whole || ended
 	return n, err
 }
 
@@ -120,6 +120,17 @@ func (b *keptBody) again() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.whole
+}
+
+// half reports whether the client is still sending the body. Its connection
+// cannot be used for another request then: what comes next on it is no request line.
+func (b *keptBody) half() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.going
 }
 
 // attach gives an attempt its body: what was kept, or the source while it is new.

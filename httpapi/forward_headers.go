@@ -32,11 +32,19 @@ func private(name string) bool {
 	case "Authorization", "Proxy-Authorization", "Cookie", "Cookie2",
 		"Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
 		"X-Original-Url", "X-Original-Host", "X-Rewrite-Url", "X-Host",
-		"Traceparent", "Tracestate", "Baggage",
+		"Traceparent", "Tracestate", "Baggage", "Http2-Settings",
 		"Expect": // what it asks for has been done
 		return true
 	}
 	return strings.HasPrefix(name, "X-Forwarded")
+}
+
+// onlyWebSocket takes out the wish to speak another protocol: over HTTP/2 in clear
+// text a client could ask the platform for what we would not forward.
+func onlyWebSocket(header http.Header) {
+	if wish := header["Upgrade"]; len(wish) != 1 || !strings.EqualFold(wish[0], "websocket") {
+		header.Del("Upgrade")
+	}
 }
 
 // narrowEncodings leaves only content codings that we can look into.

@@ -5,12 +5,14 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"freshet/coordinator"
 	"freshet/tracing"
@@ -112,10 +114,19 @@ func (r *relay) open(t testing.TB, method, path string, body io.Reader, header h
 	return resp
 }
 
+// idle reports whether no call is under way.
+func (r *relay) idle() bool {
+	l := r.api.forwards.limits
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.under) == 0
+}
+
 // platformOf is a platform that knows one living value, keeps what it was sent and
 // answers with a handler.
 type platformOf struct {
 	alive  string
+	open   bool // takes every value
 	answer http.HandlerFunc
 
 	mu    sync.Mutex
@@ -133,7 +144,7 @@ func (p *platformOf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.calls = append(p.calls, sentCall{r.Method, r.RequestURI, r.Host, r.Header.Clone(), string(body)})
 	p.mu.Unlock()
-	if r.Header.Get("Authorization") != "Bearer "+p.alive {
+	if !p.open && r.Header.Get("Authorization") != "Bearer "+p.alive {
 		http.Error(w, "who is this", http.StatusUnauthorized)
 		return
 	}
@@ -148,4 +159,37 @@ func (p *platformOf) sent() []sentCall {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]sentCall(nil), p.calls...)
+}
+
+// rawAnswer writes bytes as they are and returns everything that comes back until
+// the connection is closed.
+func rawAnswer(t testing.TB, address, raw string) string {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(patienceOfTests))
+	_, _ = io.WriteString(conn, raw)
+	text, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// eventually waits for a condition.
+func eventually(t testing.TB, met func() bool) {
+	t.Helper()
+	deadline := time.After(patienceOfTests)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !met() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("what was waited for did not come")
+		}
+	}
 }

@@ -18,16 +18,20 @@ type progress struct {
 
 	mu    sync.Mutex
 	ended bool
+	still bool // it was given up
 }
 
 // newProgress begins to watch a call. When nothing has moved for so long its
 // context is ended, and who waits for the client to read or write is woken.
 func newProgress(w http.ResponseWriter, idle time.Duration, stop context.CancelCauseFunc) *progress {
 	p := &progress{idle: idle, control: http.NewResponseController(w), stop: stop}
-	p.deadline(time.Time{})
+	p.deadlines(time.Time{}, time.Time{})
 	p.timer = time.AfterFunc(idle, p.giveUp)
 	return p
 }
+
+// bothWays lets an answer begin while the request goes on.
+func (p *progress) bothWays() { _ = p.control.EnableFullDuplex() }
 
 // touch says that something has moved.
 func (p *progress) touch() { p.timer.Reset(p.idle) }
@@ -38,38 +42,52 @@ func (p *progress) giveUp() {
 	if p.ended {
 		return
 	}
+	p.still = true
 	p.stop(errStalled)
-	p.deadline(time.Unix(1, 0))
+	p.deadlines(time.Unix(1, 0), time.Unix(1, 0))
 }
 
-// end stops watching. What is left to write, and to read of the body, has a limit again.
+// end stops watching. What is left to write, and to read of the body, has a limit
+// again; of a call that was given up nothing is read.
 func (p *progress) end() {
 	p.timer.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
-	p.deadline(time.Now().Add(slowest))
+	read, write := time.Now().Add(slowest), time.Now().Add(slowest)
+	if p.still {
+		read = time.Unix(1, 0)
+	}
+	p.deadlines(read, write)
 }
 
-// deadline sets that of the client's connection, if it can have one.
-func (p *progress) deadline(at time.Time) {
-	_ = p.control.SetReadDeadline(at)
-	_ = p.control.SetWriteDeadline(at)
+// deadlines sets those of the client's connection, if it can have any.
+func (p *progress) deadlines(read, write time.Time) {
+	_ = p.control.SetReadDeadline(read)
+	_ = p.control.SetWriteDeadline(write)
 }
 
 // watch returns the body of an answer, whose every move counts. That of an
-// upgraded connection stays one that is written to.
-func (p *progress) watch(answer *http.Response) io.ReadCloser {
-	if conn, upgraded := answer.Body.(io.ReadWriteCloser); upgraded {
-		return &movingConn{moving: moving{ReadCloser: conn, progress: p}, writer: conn}
+// upgraded connection stays one that is written to. closed is called when the body
+// was closed: then the trailers are known.
+func (p *progress) watch(body io.ReadCloser, closed func()) io.ReadCloser {
+	m := moving{ReadCloser: body, progress: p, closed: closed}
+	if conn, upgraded := body.(io.ReadWriteCloser); upgraded {
+		return &movingConn{moving: m, writer: conn}
 	}
-	return &moving{ReadCloser: answer.Body, progress: p}
+	return &m
 }
 
 type moving struct {
 	io.ReadCloser
 
 	progress *progress
+	closed   func()
+}
+
+func (m *moving) Close() error {
+	defer m.closed()
+	return m.ReadCloser.Close()
 }
 
 func (m *moving) Read(p []byte) (int, error) {

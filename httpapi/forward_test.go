@@ -287,6 +287,31 @@ func TestAnAnswerArrivesPieceByPiece(t *testing.T) {
 	}
 }
 
+// TestBothSidesSpeakInTurn has an answer begin while the request goes on.
+func TestBothSidesSpeakInTurn(t *testing.T) {
+	r := relayTo(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			panic(err)
+		}
+		for lines := bufio.NewScanner(q.Body); lines.Scan(); {
+			_, _ = fmt.Fprintf(w, "you said %s\n", lines.Text())
+			w.(http.Flusher).Flush()
+		}
+	}), nil)
+	body, say := io.Pipe()
+	defer func() { _ = say.Close() }()
+	go func() { _, _ = io.WriteString(say, "line 0\n") }()
+	resp := r.open(t, http.MethodPost, "/proxy/shop/x", body, http.Header{"Content-Type": {"text/plain"}})
+	defer func() { _ = resp.Body.Close() }()
+	heard := bufio.NewReader(resp.Body)
+	for i := range 3 {
+		if line, err := heard.ReadString('\n'); err != nil || line != fmt.Sprintf("you said line %d\n", i) {
+			t.Fatalf("%q, %v", line, err)
+		}
+		_, _ = fmt.Fprintf(say, "line %d\n", i+1)
+	}
+}
+
 func TestTrailersArrive(t *testing.T) {
 	r := relayTo(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Trailer", "X-Sum")
