@@ -13,7 +13,6 @@ import (
 // place of the one it carries. That one authorises it, for its app alone: a
 // program that keeps a token until its end works on while it is replaced.
 func (p platform) passOn(c *gin.Context) {
-	p.headers.set(c.Writer.Header(), p.node.Health())
 	if err := p.passed(c); err != nil && !c.Writer.Written() {
 		p.refuse(c, err)
 	}

@@ -63,13 +63,25 @@ func newPassing(t testing.TB) (http.Handler, *wechatNode, *upstream) {
 	return h, node, u
 }
 
+// passed checks an answer of the platform's: to its body and headers nothing is
+// added that could be taken for its own.
+func passed(t testing.TB, w *httptest.ResponseRecorder, want string) {
+	t.Helper()
+	if w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), want) {
+		t.Errorf("status %d, body %s, want %s", w.Code, w.Body, want)
+	}
+	if got := w.Header(); len(got.Values("Content-Type")) != 1 || len(got.Values("Cache-Control")) != 0 || len(got.Values("Freshet-Node")) != 1 {
+		t.Errorf("headers %v", got)
+	}
+}
+
 func TestCallsArePassedOnWithTheValueHeldNow(t *testing.T) {
 	h, _, u := newPassing(t)
 	for _, value := range []string{"the-value", "former-value"} {
-		said(t, keyless(t, h, "/compat/wechat/cgi-bin/user%20s/info?openid=a%2Bb&access_token="+value+"&lang=zh"), `{"errcode":0,`)
+		passed(t, keyless(t, h, "/compat/wechat/cgi-bin/user%20s/info?openid=a%2Bb&access_token="+value+"&lang=zh"), `{"errcode":0,`)
 	}
 	post := do(t, h, ask{method: http.MethodPost, target: "/compat/wechat/cgi-bin/menu?access_token=the-value", key: "-", body: `{}`})
-	said(t, post, `{"errcode":0,`)
+	passed(t, post, `{"errcode":0,`)
 	const get = "GET https://api.weixin.qq.com/cgi-bin/user%20s/info?openid=a%2Bb&lang=zh&access_token=the-value"
 	want := []string{get, get, "POST https://api.weixin.qq.com/cgi-bin/menu?access_token=the-value"}
 	if diff := cmp.Diff(want, u.urls); diff != "" {
@@ -130,7 +142,7 @@ func TestAProgramWhoseCallMetADeadValueWaitsForTheNext(t *testing.T) {
 		h, node, u := newPassing(t)
 		node.report = coordinator.Report{Answer: coordinator.AnswerRefreshing, After: 7}
 		u.dead["the-value"] = true
-		said(t, keyless(t, h, "/compat/wechat/cgi-bin/user/info?access_token=the-value"), `{"errcode":40001,`)
+		passed(t, keyless(t, h, "/compat/wechat/cgi-bin/user/info?access_token=the-value"), `{"errcode":40001,`)
 		if len(node.reported) != 1 || node.reported[0] != (coordinator.ReportCall{Version: 7, Code: "40001"}) {
 			t.Errorf("reports %+v", node.reported)
 		}
@@ -155,7 +167,7 @@ func TestReadersOfTheAPIDoNotWaitForReportsOfASurface(t *testing.T) {
 		h, node, u := newPassing(t)
 		node.report = coordinator.Report{Answer: coordinator.AnswerRefreshing, After: 7}
 		u.dead["the-value"] = true
-		said(t, keyless(t, h, "/compat/wechat/cgi-bin/user/info?access_token=the-value"), `{"errcode":40001,`)
+		passed(t, keyless(t, h, "/compat/wechat/cgi-bin/user/info?access_token=the-value"), `{"errcode":40001,`)
 		began := time.Now()
 		if w := get(t, h, "/v1/tokens/shop"); w.Code != http.StatusOK || time.Since(began) != 0 {
 			t.Errorf("status %d after %s", w.Code, time.Since(began))
