@@ -73,9 +73,7 @@ func (n *Node) takeIn(ctx context.Context, batch Batch, t *touched) *touched {
 	}
 	n.cache.values.useKey(n.cache.records.fingerprint)
 	n.cache.mu.Unlock()
-	if t.identities {
-		n.cache.named.changes.Add(1)
-	}
+	n.cache.named.mark(t.identities, t.snapshot)
 
 	if batch.Restored {
 		n.notice(ctx, t.grants)
@@ -102,7 +100,7 @@ type touched struct {
 	clients   bool
 	heartbeat bool
 
-	identities bool // what platforms know apps by may have changed
+	identities []string // apps that their platforms may know by another identity
 	restored   bool
 	leftOut    bool
 	intents    map[groupID]seenIntent // before a snapshot
@@ -121,7 +119,7 @@ func (c *cache) startOver(t *touched) {
 	if t.leftOut {
 		c.records.fingerprint = fingerprint
 	}
-	t.all, t.snapshot, t.clients, t.identities = true, true, true, true
+	t.all, t.snapshot, t.clients = true, true, true
 }
 
 // take changes the records by one event. The caller holds mu.
@@ -132,10 +130,10 @@ func (c *cache) take(event Event, t *touched) {
 		set(r.apps, record.Name, record, event.Deleted)
 		t.settings = append(t.settings, record.Name)
 		t.apps[record.Name] = struct{}{}
-		t.identities = true
+		t.identities = append(t.identities, record.Name)
 	case Credentials:
 		set(r.credentials, record.App, record, event.Deleted)
-		t.identities = true
+		t.identities = append(t.identities, record.App)
 		t.apps[record.App] = struct{}{}
 	case Grant:
 		set(r.grants, record.App, record, event.Deleted)

@@ -1,8 +1,6 @@
 package coordinator
 
 import (
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -10,54 +8,121 @@ import (
 // Identified returns the app whose provider says this identity of it, see
 // Provider.Identity; there is at most one.
 func (n *Node) Identified(identity string) (app string, ok bool) {
-	app, ok = n.identities()[identity]
-	return app, ok
-}
-
-// identities are the names of apps by what their platforms know them by. They
-// are read from the settings when somebody asks after those have changed.
-type identities struct {
-	changes atomic.Int64 // of settings and credentials
-	table   atomic.Pointer[identityTable]
-	making  sync.Mutex // held by who makes the table anew, never by who reads it
-}
-
-type identityTable struct {
-	changes int64
-	apps    map[string]string // :: identity → app
-}
-
-func (n *Node) identities() map[string]string {
-	named := &n.cache.named
-	if table := named.table.Load(); table != nil && table.changes == named.changes.Load() {
-		return table.apps
+	if n.cache.named.behind.Load() {
+		n.identify()
 	}
+	found, ok := n.cache.named.apps.Load(identity)
+	if !ok {
+		return "", false
+	}
+	return found.(string), true //nolint:forcetypeassert // apps holds nothing else
+}
+
+// identities finds apps by what their platforms know them by. Who follows the
+// store only marks what has changed; whoever asks next looks at that, so that
+// 50,000 apps are looked at once and not with every change.
+type identities struct {
+	apps   sync.Map    // :: identity → app
+	behind atomic.Bool // something is marked
+
+	making sync.Mutex        // held by who looks at what is marked
+	of     map[string]string // :: app → its identity; guarded by making
+
+	mu     sync.Mutex          // guards the marks, never for long
+	marked map[string]struct{} // apps that have changed; their children count as well
+	all    bool
+}
+
+// mark notes that the settings or credentials of apps have changed, or of all.
+func (i *identities) mark(apps []string, all bool) {
+	if len(apps) == 0 && !all {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.marked == nil {
+		i.marked = map[string]struct{}{}
+	}
+	for _, app := range apps {
+		i.marked[app] = struct{}{}
+	}
+	i.all = i.all || all
+	i.behind.Store(true)
+}
+
+// take returns the marks, which are then gone.
+func (i *identities) take() (apps map[string]struct{}, all bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	apps, all = i.marked, i.all
+	i.marked, i.all = nil, false
+	return apps, all
+}
+
+// identify asks the providers about the apps that are marked, one by one, so that
+// who follows the store never waits for long.
+func (n *Node) identify() {
+	named := &n.cache.named
 	named.making.Lock()
 	defer named.making.Unlock()
-	changes := named.changes.Load()
-	table := named.table.Load()
-	if table == nil || table.changes != changes {
-		table = &identityTable{changes: changes, apps: n.readIdentities()}
-		named.table.Store(table)
+	if named.of == nil {
+		named.of = map[string]string{}
 	}
-	return table.apps
+	changed, all := named.take()
+	n.cache.reading(func(r *records) { changed = r.concerned(changed, all) })
+	if all {
+		for app := range named.of {
+			changed[app] = struct{}{} // it may be gone
+		}
+	}
+	for app := range changed {
+		named.set(app, n.identityOf(app))
+	}
+	named.mu.Lock()
+	defer named.mu.Unlock()
+	named.behind.Store(named.all || len(named.marked) > 0)
 }
 
-// readIdentities asks the providers, app by app, so that who follows the store
-// never waits for long.
-func (n *Node) readIdentities() map[string]string {
-	var names []string
-	n.cache.reading(func(r *records) { names = slices.Collect(maps.Keys(r.apps)) })
-	apps := make(map[string]string, len(names))
-	for _, name := range names {
-		app, err := n.Effective(name)
-		if err != nil {
-			continue // it is gone, or its parent is
+// set makes an app be found by an identity and by no other; empty: by none.
+func (i *identities) set(app, identity string) {
+	if former := i.of[app]; former != identity {
+		i.apps.CompareAndDelete(former, app) // another app may have it by now
+		delete(i.of, app)
+	}
+	if identity != "" {
+		i.of[app] = identity
+		i.apps.Store(identity, app)
+	}
+}
+
+// identityOf is what the platform knows an app by; empty where it cannot be told.
+func (n *Node) identityOf(name string) (identity string) {
+	app, err := n.Effective(name)
+	if err != nil {
+		return ""
+	}
+	provider, ok := n.providers[app.Provider]
+	if !ok {
+		return ""
+	}
+	return provider.Identity(app)
+}
+
+// concerned adds to some apps all that inherit from them, or returns all there are.
+func (r *records) concerned(apps map[string]struct{}, all bool) map[string]struct{} {
+	if apps == nil || all {
+		apps = map[string]struct{}{}
+	}
+	for range maxLineage {
+		before := len(apps)
+		for name, app := range r.apps {
+			if _, ok := apps[app.Parent]; ok || all {
+				apps[name] = struct{}{}
+			}
 		}
-		if provider, ok := n.providers[app.Provider]; ok {
-			apps[provider.Identity(app)] = name
+		if len(apps) == before || all {
+			break
 		}
 	}
-	delete(apps, "")
 	return apps
 }

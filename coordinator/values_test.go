@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,4 +144,45 @@ func TestAppsAreIdentifiedAsTheirSettingsChange(t *testing.T) {
 	check("wx3", "shop")
 	n.apply(t.Context(), Batch{Revision: 4, Events: []Event{{Record: App{Name: "shop"}, Deleted: true}}})
 	check("wx3", "")
+
+	n.apply(t.Context(), Batch{Revision: 5, Events: []Event{app("child", "", "crm"), app("grandchild", "wx4", "child")}})
+	check("wx4", "grandchild")
+	n.apply(t.Context(), Batch{Revision: 6, Events: []Event{app("crm", "wx5", "")}})
+	check("wx2", "")
+	n.apply(t.Context(), Batch{Revision: 7, Events: []Event{app("crm", "wx6", ""), app("child", "wx5", "crm")}})
+	check("wx5", "child") // handed from one to another
+	check("wx6", "crm")
+	n.apply(t.Context(), Batch{Revision: 8, Snapshot: true, Events: []Event{app("crm", "wx7", "")}})
+	for identity, want := range map[string]string{"wx4": "", "wx5": "", "wx6": "", "wx7": "crm"} {
+		check(identity, want)
+	}
+}
+
+// Many recognize while values come and go.
+func TestRecognizingWhileValuesChange(t *testing.T) {
+	n := follower(t)
+	n.apply(t.Context(), valueBatch("shop", 1, 1, "value1"))
+	var readers sync.WaitGroup
+	done := make(chan struct{})
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if recognized(n, "value1") == "" { // an app that nobody changes
+					t.Error("a value that lives is not recognized")
+					return
+				}
+				recognized(n, "crm12")
+			}
+		})
+	}
+	for version := range int64(50) {
+		n.apply(t.Context(), valueBatch("crm", version+1, 1+version/10, fmt.Sprint("crm", version+1)))
+	}
+	close(done)
+	readers.Wait()
 }
