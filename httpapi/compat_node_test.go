@@ -119,36 +119,49 @@ func (d *drop) apply() {
 		return client.App{
 			Provider: "wechat", Upstream: platform, Options: map[string]string{"mode": mode},
 			Credentials: client.Credentials{"appid": appid, "secret": realSecret},
-			Tokens:      map[string]client.TokenSettings{"access_token": {}, "jsapi_ticket": {}},
-		}
-	}
-	apps := map[string]client.App{
-		"shop": wx(stableID, "stable"), "till": wx(plainID, "plain"),
-		"crm": {
-			Provider: "oauth2", Upstream: platform + "/oauth/token",
-			Credentials: client.Credentials{"client_id": oauthID, "client_secret": realSecret},
 			Tokens:      map[string]client.TokenSettings{"access_token": {}},
-		},
-	}
-	for name, app := range apps {
-		for {
-			_, err := d.admin.PutApp(d.Context(), name, app, client.ApplyOptions{})
-			if isProblem(err, client.CodeNotSynced) {
-				continue
-			}
-			d.must(err)
-			break
 		}
+	}
+	crm := client.App{
+		Provider: "oauth2", Upstream: platform + "/oauth/token",
+		Credentials: client.Credentials{"client_id": oauthID, "client_secret": realSecret},
+		Tokens:      map[string]client.TokenSettings{"access_token": {}},
+	}
+	apps := map[string]client.App{"shop": wx(stableID, "stable"), "till": wx(plainID, "plain"), "crm": crm}
+	for name, app := range apps {
+		d.put(name, app)
+		d.first(name)
+	}
+	for _, name := range []string{"shop", "till"} {
+		apps[name].Tokens["jsapi_ticket"] = client.TokenSettings{}
+		d.put(name, apps[name])
+		d.first(name + "/jsapi_ticket")
 	}
 	made, err := d.admin.AddClient(d.Context(), client.ClientBody{
 		Name: programName, Can: client.Permissions{"read": {"shop/*", "till/*", "crm/*"}},
 	})
 	d.must(err)
 	d.key = made.Key
-	for _, name := range []string{"shop", "till", "crm", "shop/jsapi_ticket", "till/jsapi_ticket"} {
-		_, err := d.admin.Token(d.Context(), name, client.TokenOptions{Wait: 30 * time.Second})
+}
+
+// put applies an app once the node has read the cluster's state.
+func (d *drop) put(name string, app client.App) {
+	d.Helper()
+	for {
+		_, err := d.admin.PutApp(d.Context(), name, app, client.ApplyOptions{})
+		if isProblem(err, client.CodeNotSynced) {
+			continue
+		}
 		d.must(err)
+		return
 	}
+}
+
+// first waits for the first value of a token.
+func (d *drop) first(name string) {
+	d.Helper()
+	_, err := d.admin.Token(d.Context(), name, client.TokenOptions{Wait: 30 * time.Second})
+	d.must(err)
 }
 
 // held returns the value that the node holds of a token.
