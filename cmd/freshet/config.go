@@ -35,6 +35,7 @@ type config struct {
 	Apps      string // file of apps and clients; empty: none
 	Snapshot  string // file to serve from where etcd is away at the start; empty: none
 	Spool     string // folder for rotated refresh tokens that are not published yet; empty: none
+	Proxy     proxyConfig
 	Tracing   tracingConfig
 	Log       logConfig
 }

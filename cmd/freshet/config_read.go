@@ -22,6 +22,7 @@ func (c *config) read(s *section) {
 	s.file("apps", &c.Apps)
 	s.file("snapshot", &c.Snapshot)
 	s.file("spool", &c.Spool)
+	s.child("proxy", c.Proxy.read)
 	s.child("tracing", func(s *section) {
 		s.text("otlp", &c.Tracing.OTLP)
 		s.share("sample", &c.Tracing.Sample)

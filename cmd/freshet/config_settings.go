@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -87,6 +88,10 @@ func settings() []setting {
 		textSetting("apps", "file of apps and clients", func(c *config) *string { return &c.Apps }),
 		textSetting("snapshot", "file to keep what is served in, for a start while etcd is away; needs seal.file", func(c *config) *string { return &c.Snapshot }),
 		textSetting("spool", "folder of this node alone, for refresh tokens that rotate; needs seal.file", func(c *config) *string { return &c.Spool }),
+		countSetting("proxy.at_once", "calls of one client that are forwarded at once (default 256)", func(c *config) *int { return &c.Proxy.AtOnce }),
+		countSetting("proxy.rate", "calls of one client that are forwarded in a second (default 500)", func(c *config) *int { return &c.Proxy.Rate }),
+		durationSetting("proxy.timeout", "how long a platform may take to answer a forwarded call (default 1m)", func(c *config) *time.Duration { return &c.Proxy.Timeout }),
+		durationSetting("proxy.idle", "how long a forwarded call may stand still (default 2m)", func(c *config) *time.Duration { return &c.Proxy.Idle }),
 		textSetting("tracing.otlp", "address of an OTLP collector, e.g. 127.0.0.1:4317", func(c *config) *string { return &c.Tracing.OTLP }),
 		{"tracing.sample", "share of traces kept (default 0.01)", wantShare, func(c *config, text string) (ok bool) {
 			c.Tracing.Sample, ok = parseShare(text)

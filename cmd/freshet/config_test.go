@@ -63,6 +63,7 @@ apps: tls.pem
 snapshot: node/snapshot.sealed
 spool: /var/spool/freshet
 seal: {file: seal.keys}
+proxy: {at_once: 7, rate: 70, timeout: 5s, idle: 1m}
 tracing: {otlp: "127.0.0.1:4317", sample: 0.5}
 log: {level: debug, format: json}
 `)
@@ -96,6 +97,7 @@ log: {level: debug, format: json}
 		Auth:     authConfig{BootstrapKey: coordinator.NewSecret("bootstrap-bootstrap")},
 		Apps:     pem,
 		Snapshot: filepath.Join(filepath.Dir(file), "node", "snapshot.sealed"), Spool: "/var/spool/freshet", Seal: sealConfig{File: keys},
+		Proxy:   proxyConfig{AtOnce: 7, Rate: 70, Timeout: 5 * time.Second, Idle: time.Minute},
 		Tracing: tracingConfig{OTLP: "127.0.0.1:4317", Sample: 0.5},
 		Log:     logConfig{Level: "debug", Format: "json"},
 	}
@@ -141,6 +143,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"FRESHET_LISTEN_API": "0.0.0.0:1", "FRESHET_LISTEN_OPS": "0.0.0.0:2", "FRESHET_LISTEN_INSECURE": "true",
 		"FRESHET_LISTEN_WECHAT": "0.0.0.0:3", "FRESHET_LISTEN_OAUTH2": "0.0.0.0:4", "FRESHET_LISTEN_HUB": "0.0.0.0:5", "FRESHET_COMPAT_MIN_EXPIRES_IN": "20m",
 		"FRESHET_TRACING_OTLP": "c:4317", "FRESHET_TRACING_SAMPLE": "0", "FRESHET_ETCD_SESSION_TTL": "7s",
+		"FRESHET_PROXY_AT_ONCE": "3", "FRESHET_PROXY_RATE": "4", "FRESHET_PROXY_TIMEOUT": "5s", "FRESHET_PROXY_IDLE": "6s",
 	}
 	got, err := sources{env: given(env), flags: given(nil)}.load()
 	if err != nil {
@@ -155,6 +158,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		Listen:  listenConfig{API: "0.0.0.0:1", Ops: "0.0.0.0:2", WeChat: "0.0.0.0:3", OAuth2: "0.0.0.0:4", Hub: "0.0.0.0:5", Insecure: true},
 		Compat:  compatConfig{MinExpiresIn: 20 * time.Minute},
 		Auth:    authConfig{BootstrapKey: coordinator.NewSecret("bootstrap-bootstrap")},
+		Proxy:   proxyConfig{AtOnce: 3, Rate: 4, Timeout: 5 * time.Second, Idle: 6 * time.Second},
 		Tracing: tracingConfig{OTLP: "c:4317", Sample: -1},
 		Log:     logConfig{Level: "info", Format: "text"},
 	}
@@ -182,6 +186,8 @@ func TestConfigMistakesAreToldInOneSentence(t *testing.T) {
 		"unknown kind":     {`auth: {bootstrap_key: {CANARY: A}}`, "auth.bootstrap_key: expected one of {env: NAME}"},
 		"unsealed spool":   {`spool: spool`, "1:1: spool: it would hold refresh tokens unsealed: set seal.file as well"},
 		"level":            {`log: {level: loud}`, "log.level: expected one of debug, info, warn, error"},
+		"no calls":         {`proxy: {at_once: 0}`, "proxy.at_once: expected a whole number above zero"},
+		"calls by halves":  {`proxy: {rate: 1.5}`, "proxy.rate: expected a whole number above zero"},
 		"sample":           {`tracing: {sample: 2}`, "tracing.sample: expected a number from 0 to 1"},
 		"node":             {`node: "CANARY CANARY"`, "node: use 1 to 128 letters"},
 		"nothing":          {"node:\n", "node: nothing is written here: expected a text"},

@@ -81,7 +81,7 @@ func serve(ctx context.Context, c config, apps *checkedApps, log *slog.Logger, b
 		return errors.Join(err, listeners.close())
 	}
 	api, err := httpapi.New(httpapi.Config{
-		Node: node, Logger: log, Tracer: tracer, Build: buildVersion(),
+		Node: node, Logger: log, Tracer: tracer, Build: buildVersion(), Forward: c.Proxy.forward(),
 		Compat: httpapi.CompatConfig{Providers: dropIns(), MinExpiresIn: c.Compat.MinExpiresIn},
 	})
 	if err != nil {
