@@ -69,7 +69,6 @@ func (f *carrying) keep(call *http.Request) error {
 	f.body.taken = want
 	if call.ContentLength < 0 || want == 0 {
 		f.body.going = true
-		f.progress.bothWays()
 		return nil
 	}
 	_, err := io.Copy(io.Discard, f.body)
@@ -122,8 +121,9 @@ func (b *keptBody) again() bool {
 	return b.whole
 }
 
-// half reports whether the client is still sending the body. Its connection
-// cannot be used for another request then: what comes next on it is no request line.
+// half reports whether the client is still sending the body. Its connection must be
+// closed after the answer then: what comes next on it is no request line, and
+// net/http would read the body itself before it lets an answer begin.
 func (b *keptBody) half() bool {
 	if b == nil {
 		return false

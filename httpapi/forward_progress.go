@@ -30,9 +30,6 @@ func newProgress(w http.ResponseWriter, idle time.Duration, stop context.CancelC
 	return p
 }
 
-// bothWays lets an answer begin while the request goes on.
-func (p *progress) bothWays() { _ = p.control.EnableFullDuplex() }
-
 // touch says that something has moved.
 func (p *progress) touch() { p.timer.Reset(p.idle) }
 

@@ -32,7 +32,7 @@ func TestWhatIsNotThePlatformsBusinessStaysBehind(t *testing.T) {
 	platform := recording(nil)
 	r := relayTo(t, platform, func(_ *Config, i *coordinator.Injection) { i.Place = coordinator.Place{Header: "X-Token"} })
 	hidden := map[string]string{
-		"Cookie": "session=canary", "Proxy-Authorization": "Basic canary", "Connection": "close, X-Secret, X-Token", "X-Secret": "canary",
+		"Cookie": "session=canary", "Proxy-Authorization": "Basic canary", "Connection": "close, Upgrade, X-Secret, X-Token", "X-Secret": "canary",
 		"Keep-Alive": "canary", "Te": "canary", "Trailer": "X-Canary", "Upgrade": "h2c", "Http2-Settings": "canary", "Proxy-Connection": "canary",
 		"Forwarded": "for=canary", "X-Forwarded-For": "1.2.3.4", "X-Forwarded-Host": "canary", "X-Forwarded-Proto": "canary",
 		"X-Forwarded-Prefix": "canary", "X-Real-Ip": "1.2.3.4", "X-Original-Url": "/admin", "X-Rewrite-Url": "/admin", "Via": "canary",

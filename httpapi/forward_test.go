@@ -148,6 +148,25 @@ func TestOnlyABodyThatWasKeptIsSentAgain(t *testing.T) {
 	}
 }
 
+// TestAPlatformThatRefusesWithoutListening answers before it has read the body.
+func TestAPlatformThatRefusesWithoutListening(t *testing.T) {
+	const length = 1 << 20
+	platform := http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.Header.Get("Authorization") != "Bearer "+freshValue {
+			w.Header().Set("Connection", "close") // or net/http would listen all the same
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		n, _ := io.Copy(io.Discard, q.Body)
+		_, _ = fmt.Fprint(w, n)
+	})
+	r := relayTo(t, platform, nil).replaces()
+	got := r.call(t, http.MethodPost, "/proxy/shop/x", bytes.NewReader(make([]byte, length)), nil)
+	if got.status != http.StatusOK || got.body != strconv.Itoa(length) {
+		t.Errorf("answer %+v", got)
+	}
+}
+
 func TestNoRoomMeansNoReplayAndNoRefusal(t *testing.T) {
 	platform := &platformOf{alive: freshValue}
 	r := relayTo(t, platform, nil).replaces()
