@@ -18,6 +18,8 @@ type cache struct {
 	synced  atomic.Bool  // the first snapshot is complete
 	listed  atomic.Bool  // and it came from the store
 	moved   signal       // fires after each batch
+	values  values
+	named   identities
 
 	mu      sync.RWMutex // guards records
 	records records
@@ -62,6 +64,7 @@ type cell struct {
 	changed signal
 	highest int64                         // version ever shown; guarded by Node.following
 	former  atomic.Pointer[[]formerValue] // newest first
+	known   []valueSum                    // in cache.values, newest first; guarded by Node.following
 
 	changedAt atomic.Int64 // number of the last change of the view, see Point
 	valueAt   atomic.Int64 // number of the last change of the value

@@ -80,7 +80,9 @@ func (n *Node) takeIn(ctx context.Context, batch Batch, t *touched) *touched {
 	for _, event := range batch.Events {
 		n.cache.take(event, t)
 	}
+	n.cache.values.useKey(n.cache.records.fingerprint)
 	n.cache.mu.Unlock()
+	n.cache.named.mark(t.identities, t.snapshot)
 
 	if batch.Restored {
 		n.notice(ctx, t.grants)
@@ -106,11 +108,13 @@ type touched struct {
 	old       bool // it was applied by a former process
 	clients   bool
 	heartbeat bool
-	restored  bool
-	leftOut   bool
-	intents   map[groupID]seenIntent // before a snapshot
-	grants    map[string]Grant       // before a snapshot
-	now       mark                   // when it is taken in
+
+	identities []string // apps that their platforms may know by another identity
+	restored   bool
+	leftOut    bool
+	intents    map[groupID]seenIntent // before a snapshot
+	grants     map[string]Grant       // before a snapshot
+	now        mark                   // when it is taken in
 }
 
 // startOver forgets what a snapshot will bring anew. When an intent was first
@@ -135,8 +139,10 @@ func (c *cache) take(event Event, t *touched) {
 		set(r.apps, record.Name, record, event.Deleted)
 		t.settings = append(t.settings, record.Name)
 		t.apps[record.Name] = struct{}{}
+		t.identities = append(t.identities, record.Name)
 	case Credentials:
 		set(r.credentials, record.App, record, event.Deleted)
+		t.identities = append(t.identities, record.App)
 		t.apps[record.App] = struct{}{}
 	case Grant:
 		set(r.grants, record.App, record, event.Deleted)
@@ -270,6 +276,7 @@ func (n *Node) show(ctx context.Context, name Name, t *touched) {
 	cell := n.cache.cell(name)
 	old := cell.view.Load()
 	next := n.viewOf(ctx, name, old, cell, t)
+	n.cache.values.follow(cell, old, next, t)
 	if next == nil {
 		if old != nil {
 			cell.view.Store(nil)

@@ -148,6 +148,7 @@ func (n *Node) disown(ctx context.Context, batch Batch) {
 		cell := found.(*cell) //nolint:forcetypeassert // cells holds nothing else
 		cell.highest = 0
 		cell.former.Store(nil)
+		n.cache.values.forget(cell, 0)
 		cell.view.Store(nil)
 		cell.changed.fire()
 		n.changes.put(name.(Name), cell, true) //nolint:forcetypeassert // cells holds nothing else

@@ -13,6 +13,7 @@ package httpapi
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -29,6 +30,7 @@ const (
 	DefaultStreams       = 20000
 	DefaultClientStreams = 10000
 	DefaultStreamWrite   = 10 * time.Second
+	DefaultPatience      = 2 * time.Second
 )
 
 // Config says what an API is made of.
@@ -47,6 +49,7 @@ type Config struct {
 	StreamWrite   time.Duration // a reader that does not take an event for so long is cut off. Zero: DefaultStreamWrite
 
 	Forward ForwardConfig // bounds of calls that are forwarded
+	Compat  CompatConfig  // drop-in surfaces
 }
 
 // API serves one node.
@@ -58,11 +61,13 @@ type API struct {
 	build     string
 	maxWait   time.Duration
 	timeLimit time.Duration
+	compat    CompatConfig
 
 	streams     *streams
 	streamWrite time.Duration
 
 	reports  *reports
+	floored  *recent[asked, time.Time] // when a longer life was asked for
 	forwards *forwards
 	buffers  sync.Pool // of *[]byte
 	headers  constantHeaders
@@ -70,13 +75,15 @@ type API struct {
 
 // New checks the configuration and builds an API.
 func New(c Config) (*API, error) {
-	if c.Node == nil {
-		return nil, errors.New("building the API: Node is required")
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("building the API: %w", err)
 	}
-	if c.MaxWait < 0 || c.TimeLimit < 0 || c.StreamWrite < 0 || c.Streams < 0 || c.ClientStreams < 0 {
-		return nil, errors.New("building the API: a time or a bound in its configuration is below zero")
+	c = c.withDefaults()
+	forwards, err := newForwards(c.Forward)
+	if err != nil {
+		return nil, fmt.Errorf("building the API: %w", err)
 	}
-	a := &API{
+	return &API{
 		node:        c.Node,
 		log:         c.Logger,
 		tracer:      c.Tracer,
@@ -84,26 +91,36 @@ func New(c Config) (*API, error) {
 		build:       c.Build,
 		maxWait:     c.MaxWait,
 		timeLimit:   c.TimeLimit,
-		streams:     newStreams(cmp.Or(c.Streams, DefaultStreams), cmp.Or(c.ClientStreams, DefaultClientStreams)),
-		streamWrite: cmp.Or(c.StreamWrite, DefaultStreamWrite),
+		compat:      c.Compat,
+		streams:     newStreams(c.Streams, c.ClientStreams),
+		streamWrite: c.StreamWrite,
 		reports:     newReports(),
+		floored:     newRecent[asked, time.Time](mostReports),
+		forwards:    forwards,
 		buffers:     sync.Pool{New: func() any { return new([]byte) }},
 		headers:     newConstantHeaders(c.Node.Name()),
+	}, nil
+}
+
+func (c Config) check() error {
+	if c.Node == nil {
+		return errors.New("Node is required")
 	}
-	var err error
-	if a.forwards, err = newForwards(c.Forward); err != nil {
-		return nil, err
+	if min(c.MaxWait, c.TimeLimit, c.StreamWrite, c.Compat.MinExpiresIn, c.Compat.Patience) < 0 || min(c.Streams, c.ClientStreams) < 0 {
+		return errors.New("a time or a bound in its configuration is below zero")
 	}
-	if a.log == nil {
-		a.log = slog.New(slog.DiscardHandler)
-	}
-	if a.maxWait == 0 {
-		a.maxWait = DefaultMaxWait
-	}
-	if a.timeLimit == 0 {
-		a.timeLimit = DefaultTimeLimit
-	}
-	return a, nil
+	return c.Compat.check(c.Node)
+}
+
+func (c Config) withDefaults() Config {
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	c.MaxWait = cmp.Or(c.MaxWait, DefaultMaxWait)
+	c.TimeLimit = cmp.Or(c.TimeLimit, DefaultTimeLimit)
+	c.Streams = cmp.Or(c.Streams, DefaultStreams)
+	c.ClientStreams = cmp.Or(c.ClientStreams, DefaultClientStreams)
+	c.StreamWrite = cmp.Or(c.StreamWrite, DefaultStreamWrite)
+	c.Compat.Patience = cmp.Or(c.Compat.Patience, DefaultPatience)
+	return c
 }
 
 // Handler returns the handler of the API listener.
@@ -115,6 +132,7 @@ func (a *API) Handler() http.Handler {
 	a.clientRoutes(r)
 	a.clusterRoutes(r)
 	a.openAPIRoutes(r)
+	a.compatRoutes(r)
 	a.healthRoutes(r)
 	a.proxyRoutes(r)
 	return a.tracer.Handler(r.engine, pattern)

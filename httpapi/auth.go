@@ -19,7 +19,15 @@ func (a *API) authenticate(r *http.Request) (coordinator.Client, error) {
 		return coordinator.Client{}, errNoKey
 	}
 	scheme, key, _ := strings.Cut(values[0], " ")
-	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || key == "" || len(key) > maxKey {
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return coordinator.Client{}, errWrongKey
+	}
+	return a.keyHolder(key)
+}
+
+// keyHolder returns the client of a key.
+func (a *API) keyHolder(key string) (coordinator.Client, error) {
+	if key == "" || len(key) > maxKey {
 		return coordinator.Client{}, errWrongKey
 	}
 	client, ok := a.node.Authenticate(coordinator.NewSecret(key))

@@ -107,6 +107,7 @@ func (f *carrying) reportOnce(ctx context.Context, code string) bool {
 		f.api.log.WarnContext(ctx, "refused value could not be reported", "token", f.name.String(), "version", version, "code", code, "err", err)
 		return false
 	}
+	f.api.reports.remember(f.client, f.name, report)
 	f.api.log.InfoContext(ctx, "refused value reported", "token", f.name.String(), "version", version, "code", code, "answer", string(report.Answer))
 	return report.Answer == coordinator.AnswerReplaced || report.Answer == coordinator.AnswerRefreshing
 }

@@ -56,7 +56,7 @@ type forwards struct {
 
 func newForwards(c ForwardConfig) (*forwards, error) {
 	if c.AtOnce < 0 || c.Rate < 0 || c.Keep < 0 || c.Timeout < 0 || c.Idle < 0 || c.Heal < 0 {
-		return nil, errors.New("building the API: a bound of forwarded calls is below zero")
+		return nil, errors.New("a bound of forwarded calls is below zero")
 	}
 	f := &forwards{
 		transport: c.Transport,

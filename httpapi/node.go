@@ -15,6 +15,7 @@ type Node interface {
 	Apps
 	Clients
 	Cluster
+	Surfaces
 }
 
 var _ Node = (*coordinator.Node)(nil)
@@ -72,4 +73,12 @@ type Cluster interface {
 	Seals(ctx context.Context) (coordinator.Seals, error) // reads every secret record there is
 	Finalize(ctx context.Context) (format int, err error)
 	PauseCluster(ctx context.Context, by string, paused bool) error
+}
+
+// Surfaces finds what calls of programs mean that were written for a platform.
+type Surfaces interface {
+	DropIn(provider string) (coordinator.DropIn, bool)
+	Identified(identity string) (app string, ok bool)
+	// Recognize must take no lock that a writer holds.
+	Recognize(value coordinator.Secret) (name coordinator.Name, version int64, ok bool)
 }

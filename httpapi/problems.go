@@ -24,6 +24,8 @@ var (
 	errTooMany     = errors.New("too many calls of this client are under way: let some of them end")
 	errDraining    = errors.New("this node is going away: ask another one")
 	errSameAgain   = errors.New("the platform gave the same value again; a forced refresh makes it give another")
+	errNoHubKey    = errors.New("send a client key as the password of basic authentication")
+	errNoHubEntry  = errors.New("there is no such entry, or this client may not read it")
 	errStalled     = errors.New("nothing moved between client and platform for too long: the call was given up")
 	errPanic       = errors.New("the node met a mistake of its own; its log says more")
 )

@@ -13,7 +13,6 @@ import (
 const (
 	reportEvery = time.Second // on average
 	reportBurst = 10
-	patience    = 2 * time.Second  // a client that has just reported waits so long for the next version
 	remembered  = 30 * time.Second // a report counts as just made
 	mostReports = 4096             // clients and tokens remembered
 )

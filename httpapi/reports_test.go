@@ -100,8 +100,8 @@ func TestThatWaitIsBoundedAndOnlyForTheReporter(t *testing.T) {
 			key, target string
 			want        time.Duration
 		}{
-			{"", "/v1/tokens/shop", patience},
-			{"", "/v1/tokens/shop", patience}, // a loop is slowed down each time
+			{"", "/v1/tokens/shop", DefaultPatience},
+			{"", "/v1/tokens/shop", DefaultPatience}, // a loop is slowed down each time
 			{"k", "/v1/tokens/shop", 0},
 			{"", "/v1/tokens/shop/other", 0},
 			{"", "/v1/tokens/shop?after=6", 0}, // says itself what it wants

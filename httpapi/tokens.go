@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -61,19 +63,25 @@ func (a *API) want(q query) (w coordinator.Want, err error) {
 // waits a moment for the next one: some programs ask again at once and for
 // ever, and the same dead value would keep them turning.
 func (a *API) read(r request, name coordinator.Name, want coordinator.Want) (*coordinator.View, error) {
-	v, err := a.node.Read(r.ctx(), name, want)
+	return a.readAs(r.ctx(), name, want, r.client.Name)
+}
+
+// readAs is read for whom any of the reporters stands.
+func (a *API) readAs(ctx context.Context, name coordinator.Name, want coordinator.Want, reporters ...string) (*coordinator.View, error) {
+	v, err := a.node.Read(ctx, name, want)
 	if err != nil {
 		return nil, a.orDraining(want.Wait, err)
 	}
-	if want.Above > 0 || want.Wait > 0 || !a.reports.awaitsNewer(r.client.Name, v) {
+	awaits := func(reporter string) bool { return a.reports.awaitsNewer(reporter, v) }
+	if want.Above > 0 || want.Wait > 0 || !slices.ContainsFunc(reporters, awaits) {
 		return v, nil
 	}
 	newer := want
-	newer.Above, newer.Wait = v.Version(), patience
-	if next, err := a.node.Read(r.ctx(), name, newer); err == nil {
+	newer.Above, newer.Wait = v.Version(), a.compat.Patience
+	if next, err := a.node.Read(ctx, name, newer); err == nil {
 		return next, nil
 	}
-	return a.node.Read(r.ctx(), name, want) // a report is a claim, not a proof
+	return a.node.Read(ctx, name, want) // a report is a claim, not a proof
 }
 
 // writeToken writes a value: JSON, or bare for a client that prefers plain

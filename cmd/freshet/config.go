@@ -1,12 +1,14 @@
 package main
 
 import (
+	"maps"
 	"net"
 	"os"
 	"strings"
 	"time"
 
 	"freshet/coordinator"
+	"freshet/httpapi"
 	"freshet/store"
 )
 
@@ -27,6 +29,7 @@ type config struct {
 	Egress    string // address platforms see it by; empty: the node's name
 	Etcd      etcdConfig
 	Listen    listenConfig
+	Compat    compatConfig
 	Seal      sealConfig
 	Auth      authConfig
 	Apps      string // file of apps and clients; empty: none
@@ -83,6 +86,21 @@ type listenConfig struct {
 	Ops      string
 	Insecure bool // allows plain HTTP beyond this machine
 	TLS      tlsFiles
+
+	// Each the address of a listener whose root one drop-in surface is; empty: none.
+	WeChat, OAuth2, Hub string
+}
+
+// surfaces are the listeners of drop-in surfaces, by the surface's name.
+func (l listenConfig) surfaces() map[string]string {
+	all := map[string]string{"wechat": l.WeChat, httpapi.SurfaceOAuth2: l.OAuth2, httpapi.SurfaceHub: l.Hub}
+	maps.DeleteFunc(all, func(_, address string) bool { return address == "" })
+	return all
+}
+
+// compatConfig is what drop-in surfaces hand out.
+type compatConfig struct {
+	MinExpiresIn time.Duration // a value with less left is not handed out while a newer one can be had
 }
 
 // tlsFiles are names of PEM files. CA is whom we trust: of the other side's certificate.

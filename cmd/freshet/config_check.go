@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -94,10 +95,30 @@ func (l listenConfig) check(say sayer) {
 	if l.TLS.Cert == "" && !l.Insecure && !isLoopback(l.API) {
 		say("listen.api", "plain HTTP beyond this machine would show tokens to the network: set listen.tls.cert and listen.tls.key, or listen.insecure: true where something in front speaks TLS")
 	}
+	l.checkSurfaces(say)
 	pair(say, "listen.tls", l.TLS)
 	readable(say, "listen.tls.client_ca", l.TLS.CA)
 	if l.TLS.CA != "" && l.TLS.Cert == "" {
 		say("listen.tls.client_ca", "certificates of clients need listen.tls.cert and listen.tls.key as well")
+	}
+}
+
+// checkSurfaces checks the listeners of drop-in surfaces, which hand out tokens as
+// the API does.
+func (l listenConfig) checkSurfaces(say sayer) {
+	taken := map[string]string{l.API: "listen.api", l.Ops: "listen.ops"}
+	surfaces := l.surfaces()
+	for _, name := range slices.Sorted(maps.Keys(surfaces)) {
+		address, path := surfaces[name], "listen."+name
+		switch other, used := taken[address]; {
+		case !isHostPort(address):
+			say(path, "expected host:port, like 127.0.0.1:7482")
+		case used && !strings.HasSuffix(address, ":0"):
+			say(path, "%s has this address already: use another port", other)
+		case l.TLS.Cert == "" && !l.Insecure && !isLoopback(address):
+			say(path, "plain HTTP beyond this machine would show tokens to the network: set listen.tls.cert and listen.tls.key, or listen.insecure: true where something in front speaks TLS")
+		}
+		taken[address] = path
 	}
 }
 

@@ -7,6 +7,10 @@ func (c *config) read(s *section) {
 	s.text("egress", &c.Egress)
 	s.child("etcd", c.Etcd.read)
 	s.child("listen", c.Listen.read)
+	s.child("compat", func(s *section) {
+		s.duration("min_expires_in", &c.Compat.MinExpiresIn)
+		s.done("setting")
+	})
 	s.child("seal", func(s *section) {
 		s.file("file", &c.Seal.File)
 		s.done("setting")
@@ -54,6 +58,9 @@ func (c *etcdConfig) read(s *section) {
 func (c *listenConfig) read(s *section) {
 	s.text("api", &c.API)
 	s.text("ops", &c.Ops)
+	s.text("wechat", &c.WeChat)
+	s.text("oauth2", &c.OAuth2)
+	s.text("hub", &c.Hub)
 	s.boolean("insecure", &c.Insecure)
 	s.child("tls", func(s *section) {
 		s.file("cert", &c.TLS.Cert)

@@ -72,10 +72,17 @@ func settings() []setting {
 		boolSetting("etcd.allow_dangerous_servers", "work with versions of etcd that have known bugs", func(c *config) *bool { return &c.Etcd.AllowDangerousServers }),
 		textSetting("listen.api", "address of the API (default "+defaultAPI+")", func(c *config) *string { return &c.Listen.API }),
 		textSetting("listen.ops", "address of health (default "+defaultOps+")", func(c *config) *string { return &c.Listen.Ops }),
+		textSetting("listen.wechat", "address of a listener whose root /compat/wechat is (default: none)", func(c *config) *string { return &c.Listen.WeChat }),
+		textSetting("listen.oauth2", "the same for /compat/oauth2", func(c *config) *string { return &c.Listen.OAuth2 }),
+		textSetting("listen.hub", "the same for /compat/hub", func(c *config) *string { return &c.Listen.Hub }),
 		boolSetting("listen.insecure", "allow plain HTTP beyond this machine", func(c *config) *bool { return &c.Listen.Insecure }),
 		textSetting("listen.tls.cert", "PEM file of the API's certificate", func(c *config) *string { return &c.Listen.TLS.Cert }),
 		textSetting("listen.tls.key", "PEM file of its key", func(c *config) *string { return &c.Listen.TLS.Key }),
 		textSetting("listen.tls.client_ca", "PEM file of the authority of clients' certificates", func(c *config) *string { return &c.Listen.TLS.CA }),
+		{"compat.min_expires_in", "how long a value should live that a drop-in surface hands out (default: any)", wantDuration, func(c *config, text string) (ok bool) {
+			c.Compat.MinExpiresIn, ok = parseDuration(text)
+			return ok
+		}},
 		textSetting("seal.file", "key file that seals secrets in etcd; see freshet seal", func(c *config) *string { return &c.Seal.File }),
 		secretSetting("auth.bootstrap_key", func(c *config) *coordinator.Secret { return &c.Auth.BootstrapKey }),
 		textSetting("apps", "file of apps and clients", func(c *config) *string { return &c.Apps }),

@@ -52,8 +52,12 @@ etcd:
 listen:
   api: 0.0.0.0:7000
   ops: 0.0.0.0:7001
+  wechat: 0.0.0.0:7002
+  oauth2: 0.0.0.0:7003
+  hub: 0.0.0.0:7004
   insecure: true
   tls: {cert: tls.pem, key: tls.pem, client_ca: tls.pem}
+compat: {min_expires_in: 1500s}
 auth: {bootstrap_key: {value: bootstrap-bootstrap}}
 apps: tls.pem
 snapshot: node/snapshot.sealed
@@ -85,7 +89,11 @@ log: {level: debug, format: json}
 			Quota: 8 << 30, AllowDangerousServers: true,
 			Username: "freshet", Password: coordinator.NewSecret("pw"), TLS: all,
 		},
-		Listen:   listenConfig{API: "0.0.0.0:7000", Ops: "0.0.0.0:7001", Insecure: true, TLS: all},
+		Listen: listenConfig{
+			API: "0.0.0.0:7000", Ops: "0.0.0.0:7001", Insecure: true, TLS: all,
+			WeChat: "0.0.0.0:7002", OAuth2: "0.0.0.0:7003", Hub: "0.0.0.0:7004",
+		},
+		Compat:   compatConfig{MinExpiresIn: 1500 * time.Second},
 		Auth:     authConfig{BootstrapKey: coordinator.NewSecret("bootstrap-bootstrap")},
 		Apps:     pem,
 		Snapshot: filepath.Join(filepath.Dir(file), "node", "snapshot.sealed"), Spool: "/var/spool/freshet", Seal: sealConfig{File: keys},
@@ -133,6 +141,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"FRESHET_NODE": "n1", "FRESHET_REFRESHER": "false", "FRESHET_ETCD_ENDPOINTS": "10.0.0.1:2379, 10.0.0.2:2379",
 		"FRESHET_ETCD_USERNAME": "u", "FRESHET_ETCD_PASSWORD": "p", "FRESHET_BOOTSTRAP_KEY": "bootstrap-bootstrap",
 		"FRESHET_LISTEN_API": "0.0.0.0:1", "FRESHET_LISTEN_OPS": "0.0.0.0:2", "FRESHET_LISTEN_INSECURE": "true",
+		"FRESHET_LISTEN_WECHAT": "0.0.0.0:3", "FRESHET_LISTEN_OAUTH2": "0.0.0.0:4", "FRESHET_LISTEN_HUB": "0.0.0.0:5", "FRESHET_COMPAT_MIN_EXPIRES_IN": "20m",
 		"FRESHET_TRACING_OTLP": "c:4317", "FRESHET_TRACING_SAMPLE": "0", "FRESHET_ETCD_SESSION_TTL": "7s",
 		"FRESHET_PROXY_AT_ONCE": "3", "FRESHET_PROXY_RATE": "4", "FRESHET_PROXY_TIMEOUT": "5s", "FRESHET_PROXY_IDLE": "6s",
 	}
@@ -146,7 +155,8 @@ func TestEverySettingHasAVariable(t *testing.T) {
 			Endpoints: []string{"http://10.0.0.1:2379", "http://10.0.0.2:2379"}, Prefix: "/freshet", SessionTTL: 7 * time.Second,
 			Username: "u", Password: coordinator.NewSecret("p"),
 		},
-		Listen:  listenConfig{API: "0.0.0.0:1", Ops: "0.0.0.0:2", Insecure: true},
+		Listen:  listenConfig{API: "0.0.0.0:1", Ops: "0.0.0.0:2", WeChat: "0.0.0.0:3", OAuth2: "0.0.0.0:4", Hub: "0.0.0.0:5", Insecure: true},
+		Compat:  compatConfig{MinExpiresIn: 20 * time.Minute},
 		Auth:    authConfig{BootstrapKey: coordinator.NewSecret("bootstrap-bootstrap")},
 		Proxy:   proxyConfig{AtOnce: 3, Rate: 4, Timeout: 5 * time.Second, Idle: 6 * time.Second},
 		Tracing: tracingConfig{OTLP: "c:4317", Sample: -1},

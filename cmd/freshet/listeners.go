@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,21 +15,44 @@ import (
 // listeners are the open ports of a node.
 type listeners struct {
 	api, ops net.Listener
+	surfaces map[string]net.Listener // :: drop-in surface → its own
 }
 
-func openListeners(ctx context.Context, c listenConfig) (listeners, error) {
-	api, err := listen(ctx, "the API", c.API)
-	if err != nil {
-		return listeners{}, err
+func openListeners(ctx context.Context, c listenConfig) (l listeners, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.close())
+			l = listeners{}
+		}
+	}()
+	if l.api, err = listen(ctx, "the API", c.API); err != nil {
+		return l, err
 	}
-	ops, err := listen(ctx, "the operations listener", c.Ops)
-	if err != nil {
-		return listeners{}, errors.Join(err, api.Close())
+	if l.ops, err = listen(ctx, "the operations listener", c.Ops); err != nil {
+		return l, err
 	}
-	return listeners{api: api, ops: ops}, nil
+	l.surfaces = map[string]net.Listener{}
+	surfaces := c.surfaces()
+	for _, name := range slices.Sorted(maps.Keys(surfaces)) {
+		opened, err := listen(ctx, "the listener of the surface "+name, surfaces[name])
+		if err != nil {
+			return l, err
+		}
+		l.surfaces[name] = opened
+	}
+	return l, nil
 }
 
-func (l listeners) close() error { return errors.Join(l.api.Close(), l.ops.Close()) }
+// close closes those that are open.
+func (l listeners) close() error {
+	var errs []error
+	for _, open := range append(slices.Collect(maps.Values(l.surfaces)), l.api, l.ops) {
+		if open != nil {
+			errs = append(errs, open.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // address is where others find our API: the port that was opened, and the host
 // name where we listen on every address.

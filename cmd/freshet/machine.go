@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,9 @@ func (m machine) run(ctx context.Context, beside ...func(context.Context, machin
 	g, living := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.serveAPI(serving) })
 	g.Go(func() error { return m.serveOps(serving) })
+	for surface, listener := range m.listeners.surfaces {
+		g.Go(func() error { return m.serveSurface(serving, surface, listener) })
+	}
 	g.Go(func() error {
 		defer stopServing()
 		return m.node.Run(working)
@@ -66,16 +70,27 @@ func (m machine) followSeals(ctx context.Context) {
 }
 
 func (m machine) serveAPI(ctx context.Context) error {
-	s, err := m.apiServer() //nolint:contextcheck // handlers have the context of each request
+	s, err := m.apiServer(m.config.Listen.API, m.api.Handler()) //nolint:contextcheck // handlers have the context of each request
 	if err != nil {
 		return err
 	}
 	return serveHTTP(ctx, s, m.listeners.api)
 }
 
-// apiServer is the API with the bounds of its connections, and TLS where it has a certificate.
-func (m machine) apiServer() (*http.Server, error) {
-	s := httpapi.Server(m.config.Listen.API, m.api.Handler(), 0, m.log)
+// serveSurface serves a drop-in surface at the root of a listener of its own.
+func (m machine) serveSurface(ctx context.Context, surface string, listener net.Listener) error {
+	s, err := m.apiServer(listener.Addr().String(), m.api.SurfaceHandler(surface)) //nolint:contextcheck // handlers have the context of each request
+	if err != nil {
+		return err
+	}
+	m.log.InfoContext(ctx, "listening", "surface", surface, "address", listener.Addr().String())
+	return serveHTTP(ctx, s, listener)
+}
+
+// apiServer is a server for clients with the bounds of its connections, and TLS
+// where it has a certificate.
+func (m machine) apiServer(address string, h http.Handler) (*http.Server, error) {
+	s := httpapi.Server(address, h, 0, m.log)
 	tls, err := m.config.Listen.TLS.server()
 	if err != nil {
 		return nil, err

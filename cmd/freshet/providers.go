@@ -21,3 +21,6 @@ func newProviders(transport http.RoundTripper, log *slog.Logger) map[string]coor
 		"wechat": wechat.New(wechat.Config{Transport: transport, Logger: log}),
 	}
 }
+
+// dropIns are the providers whose platforms' own calls are served below /compat.
+func dropIns() []string { return []string{"wechat"} }

@@ -80,7 +80,10 @@ func serve(ctx context.Context, c config, apps *checkedApps, log *slog.Logger, b
 	if err != nil {
 		return errors.Join(err, listeners.close())
 	}
-	api, err := httpapi.New(httpapi.Config{Node: node, Logger: log, Tracer: tracer, Build: buildVersion(), Forward: c.Proxy.forward()})
+	api, err := httpapi.New(httpapi.Config{
+		Node: node, Logger: log, Tracer: tracer, Build: buildVersion(), Forward: c.Proxy.forward(),
+		Compat: httpapi.CompatConfig{Providers: dropIns(), MinExpiresIn: c.Compat.MinExpiresIn},
+	})
 	if err != nil {
 		return errors.Join(err, listeners.close())
 	}

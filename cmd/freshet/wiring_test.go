@@ -31,7 +31,7 @@ func TestBothListenersBoundWhatAConnectionMayTake(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	err := serve(ctx, servedConfig(t, "http://127.0.0.1:1"), nil, slog.New(slog.DiscardHandler), func(_ context.Context, m machine) error {
 		defer stop()
-		api, err := m.apiServer() //nolint:contextcheck // handlers have the context of each request
+		api, err := m.apiServer(m.config.Listen.API, m.api.Handler()) //nolint:contextcheck // handlers have the context of each request
 		if err != nil {
 			return err
 		}

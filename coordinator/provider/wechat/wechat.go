@@ -79,8 +79,10 @@ func (p *Provider) Check(app coordinator.App) error {
 // Identity returns "wechat:<appid>:<mode>". The mode is part of it because the
 // platform keeps both lines apart: an app on each can be kept at once.
 func (p *Provider) Identity(app coordinator.App) string {
-	return "wechat:" + app.Credentials[credentialAppID].Reveal() + ":" + string(modeOf(app))
+	return identity(app.Credentials[credentialAppID].Reveal(), modeOf(app))
 }
+
+func identity(appID string, line mode) string { return "wechat:" + appID + ":" + string(line) }
 
 // Upstream returns the host of the app's upstream in lower case, with its port
 // unless that is the scheme's own. It is empty where Check refuses the upstream.
