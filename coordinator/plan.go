@@ -71,7 +71,7 @@ func (n *Node) plan(r *records, t task, now time.Time) (_ task, ok bool) {
 	if t.states[0].Status == StatusUncertain {
 		return planUncertain(t)
 	}
-	if !r.hasNeeds(t, now) {
+	if !n.hasNeeds(r, t, now) {
 		return t, false
 	}
 	t.kind, t.reason, t.at = taskFetch, ReasonDue, t.states[0].Due
@@ -115,7 +115,7 @@ func (n *Node) planRequest(r *records, t task, now time.Time) (task, bool) {
 			t.kind = taskAnswer
 			return t, true
 		}
-		if !r.hasNeeds(t, now) {
+		if !n.hasNeeds(r, t, now) {
 			continue
 		}
 		if throttled(state, request.Reason, now) || stuck(state, request.Reason) {
@@ -198,10 +198,16 @@ func (t task) lastDeadline(state State) time.Time {
 func forces(reason Reason) bool { return reason == ReasonForce || reason == ReasonReport }
 
 // hasNeeds reports whether the tokens the call is made with have values that live.
-func (r *records) hasNeeds(t task, now time.Time) bool {
+// They must be shown as well, which they are after their states are known: a call
+// is made with what is shown.
+func (n *Node) hasNeeds(r *records, t task, now time.Time) bool {
 	for _, need := range t.group.Needs {
-		state, ok := r.states[Name{App: t.app.Name, Token: need}]
+		name := Name{App: t.app.Name, Token: need}
+		state, ok := r.states[name]
 		if !ok || state.Deleted || state.Version == 0 || !now.Before(state.Expires) {
+			return false
+		}
+		if v, shown := n.cache.view(name); !shown || v.Token == nil || v.Token.Version < state.Version {
 			return false
 		}
 	}
