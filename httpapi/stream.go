@@ -45,6 +45,7 @@ func (a *API) getStream(r request) error {
 	}
 	defer leave()
 	s := &stream{api: a, request: r, wanted: wanted, out: newEventWriter(r.Writer, a.streamWrite)}
+	defer func() { _ = s.out.extend() }() // for the last bytes, which net/http writes
 	if err := s.open(); err != nil || r.Request.Method == http.MethodHead {
 		return nil // a reader that has gone needs no answer
 	}

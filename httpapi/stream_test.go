@@ -109,6 +109,23 @@ func TestStreamBeatsAndOutlivesTheLimitsOfRequests(t *testing.T) {
 	})
 }
 
+// Over HTTP/2 the time limit of a write ends the stream also while nothing is written.
+func TestStreamBeatsOverHTTP2(t *testing.T) {
+	inBubble(t, func(s *streaming) {
+		n := s.join("n1")
+		n.apply("shop")
+		n.overHTTP2()
+		r := n.follow(bootstrapKey, "", "")
+		r.synced(false, "token shop value-1")
+		time.AfterFunc(20*time.Minute, n.Drain)
+		r.is("end draining")
+		r.ended()
+		if r.beats < 79 || r.beats > 80 {
+			s.Errorf("%d beats in 20 minutes", r.beats)
+		}
+	})
+}
+
 // settle lets so many heartbeats pass that positions can be told apart.
 func settle() { time.Sleep(time.Minute) }
 
