@@ -75,7 +75,7 @@ func (n *Node) Moved() <-chan struct{} { return n.changes.moved.wait() }
 // the point that a reader has reached who has taken all of it. After the zero
 // Point it yields every token that exists, in no order.
 func (n *Node) Changes(after Point) (iter.Seq[Changed], Point) {
-	names, every, reached := n.changes.since(after.Number)
+	names, every, reached := n.changes.since(after)
 	return func(yield func(Changed) bool) {
 		if !every {
 			for _, name := range names {
@@ -88,7 +88,7 @@ func (n *Node) Changes(after Point) (iter.Seq[Changed], Point) {
 		n.cache.cells.Range(func(key, found any) bool {
 			name, cell := key.(Name), found.(*cell) //nolint:forcetypeassert // cells holds nothing else
 			c := cell.change(name, after)
-			if c.View == nil && after.Number == 0 || cell.changedAt.Load() <= after.Number {
+			if c.View == nil && after == (Point{}) || cell.changedAt.Load() <= after.Number {
 				return true
 			}
 			return yield(c)
@@ -102,17 +102,17 @@ func (c *cell) change(name Name, after Point) Changed {
 	return Changed{Name: name, View: c.view.Load(), Value: value}
 }
 
-// since returns the names that have changed after a number, or that every cell
+// since returns the names that have changed after a point, or that every cell
 // must be looked at.
-func (c *changes) since(number int64) (names []Name, every bool, reached Point) {
+func (c *changes) since(after Point) (names []Name, every bool, reached Point) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	reached = Point{Number: c.last, Position: c.positionLocked()}
-	if number == 0 || c.last-number > loggedChanges {
+	if after == (Point{}) || c.last-after.Number > loggedChanges {
 		return nil, true, reached
 	}
 	seen := map[Name]struct{}{}
-	for i := number + 1; i <= c.last; i++ {
+	for i := after.Number + 1; i <= c.last; i++ {
 		name := c.log[i%loggedChanges]
 		if _, again := seen[name]; !again {
 			seen[name] = struct{}{}

@@ -45,6 +45,33 @@ func TestChangesAreFoundFromEverywhere(t *testing.T) {
 	}
 }
 
+// A reader may have been told of a token by another node before this one showed
+// its first; it must be told all the same when that token is gone.
+func TestWhoGoesOnBeforeTheFirstChangeIsToldWhatIsGone(t *testing.T) {
+	n := &Node{cache: newCache()}
+	for i := range int64(rewoundBeats + 1) {
+		n.changes.witness(Heartbeat{Revision: i + 1, Node: "n1"}, false)
+	}
+	name := Name{App: "shop", Token: DefaultToken}
+	cell := n.cache.cell(name)
+	cell.view.Store(&View{Name: name})
+	n.changes.put(name, cell, true)
+	cell.view.Store(nil)
+	n.changes.put(name, cell, true)
+	at, ok := n.changes.find(positionOf(Heartbeat{Revision: rewoundBeats + 1, Node: "n1"}))
+	if !ok {
+		t.Fatal("the position is not found")
+	}
+	var told []Changed
+	changes, _ := n.Changes(at)
+	for c := range changes {
+		told = append(told, c)
+	}
+	if len(told) != 1 || told[0].Name != name || told[0].View != nil {
+		t.Errorf("told %+v, want that %s is gone", told, name)
+	}
+}
+
 func TestPositionsAreBoundedAndTheNewestAreKept(t *testing.T) {
 	n := numbered(1, 1)
 	const beats = mostBeats + 10

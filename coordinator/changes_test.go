@@ -82,6 +82,26 @@ func TestClockThatIsSetChangesWhatIsShown(t *testing.T) {
 	})
 }
 
+// Who came while a clock was wrong was told of no value: when it is set right,
+// that of a value that lives after all is news.
+func TestClockThatIsSetRightBringsTheValueBack(t *testing.T) {
+	clocked(t, func(c *cluster, w *wallClock) {
+		c.apply(c.nodes[0], shop("plain"))
+		c.value(c.nodes[1], accessToken, 0)
+		time.Sleep(time.Minute)
+		for _, m := range c.nodes {
+			m.store.Partition()
+		}
+		m := c.nodes[1]
+		w.jump(24 * time.Hour)
+		time.Sleep(time.Minute)
+		_, at := changed(m, coordinator.Point{})
+		w.jump(-24 * time.Hour)
+		time.Sleep(time.Minute)
+		c.changes(m, at, "shop/access_token value")
+	})
+}
+
 // A reader that was let in by a snapshot on disk must be looked at when it is not any more.
 func TestReadersAreLookedAtWhenTheClientsOfASnapshotAreForgotten(t *testing.T) {
 	shelved(t, func(c *cluster, s *shelf) {

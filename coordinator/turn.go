@@ -50,8 +50,14 @@ func (n *Node) note(cell *cell, name Name, old, next *View, t *touched) {
 	if !t.restored && alike(old, next) {
 		return
 	}
-	c.putLocked(name, cell, !sameValue(old, next))
+	c.putLocked(name, cell, !sameValue(old, next) || n.revives(cell, next, t.now.at))
 	n.watchTurnLocked(cell, name, next, t.now.at)
+}
+
+// revives reports whether a value lives that was shown as one that does not, as
+// when a clock is set right: who came meanwhile was not told it.
+func (n *Node) revives(cell *cell, v *View, now time.Time) bool {
+	return !cell.sight.lives && n.sightOf(v, now).lives
 }
 
 // watchTurnLocked remembers what a view shows now, and when that changes by itself.
@@ -156,7 +162,7 @@ func (n *Node) lookLocked(name Name, now time.Time) {
 		return
 	}
 	if n.sightOf(v, now) != cell.sight {
-		n.changes.putLocked(name, cell, false)
+		n.changes.putLocked(name, cell, n.revives(cell, v, now))
 	}
 	n.watchTurnLocked(cell, name, v, now)
 }

@@ -68,18 +68,18 @@ func TestLargeBodiesAreNotHeldInMemory(t *testing.T) {
 
 func TestACallInWhichNothingMovesIsGivenUp(t *testing.T) {
 	const short = 100 * time.Millisecond
-	forever := func(q *http.Request) { <-q.Context().Done() }
+	stands := func(q *http.Request) { <-q.Context().Done() }
 	bounds := func(c *Config, _ *coordinator.Injection) { c.Forward.Idle = short }
-	begun := func(c *Config, _ *coordinator.Injection) { c.Forward.Idle = 10 * short } // where something must move before
+	begun := func(c *Config, _ *coordinator.Injection) { c.Forward.Idle = 20 * short } // where something must move before
 	t.Run("no answer", func(t *testing.T) {
-		r := relayTo(t, http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) { forever(q) }), bounds)
+		r := relayTo(t, http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) { stands(q) }), bounds)
 		got := r.call(t, http.MethodGet, "/proxy/shop/x", nil, nil)
 		if got.status != http.StatusGatewayTimeout || got.header.Get("Freshet-Problem") != client.CodeUpstreamTimeout {
 			t.Errorf("%+v", got)
 		}
 	})
 	t.Run("no answer in time", func(t *testing.T) {
-		r := relayTo(t, http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) { forever(q) }),
+		r := relayTo(t, http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) { stands(q) }),
 			func(c *Config, _ *coordinator.Injection) { c.Forward.Timeout = short })
 		got := r.call(t, http.MethodGet, "/proxy/shop/x", nil, nil)
 		if got.status != http.StatusGatewayTimeout || got.header.Get("Freshet-Problem") != client.CodeUpstreamTimeout {
@@ -90,7 +90,7 @@ func TestACallInWhichNothingMovesIsGivenUp(t *testing.T) {
 		r := relayTo(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 			_, _ = io.WriteString(w, "half of i")
 			w.(http.Flusher).Flush()
-			forever(q)
+			stands(q)
 		}), begun)
 		resp := r.open(t, http.MethodGet, "/proxy/shop/x", nil, nil)
 		defer func() { _ = resp.Body.Close() }()
@@ -129,6 +129,31 @@ func TestACallInWhichNothingMovesIsGivenUp(t *testing.T) {
 		}
 		eventually(t, r.idle)
 	})
+}
+
+// Over HTTP/2 a time limit of writing that has passed ends a call at once, answered or not.
+func TestACallInWhichNothingMovesIsAnsweredOverHTTP2(t *testing.T) {
+	silent := http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() })
+	r := relayTo(t, silent, func(c *Config, _ *coordinator.Injection) { c.Forward.Idle = 100 * time.Millisecond })
+	server := httptest.NewUnstartedServer(r.api.Handler())
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patienceOfTests)
+	defer cancel()
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/proxy/shop/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Authorization", "Bearer "+rootKey)
+	resp, err := server.Client().Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusGatewayTimeout {
+		t.Errorf("%s %s, want 2 and 504", resp.Proto, resp.Status)
+	}
 }
 
 func dial(t *testing.T, address string) net.Conn {
@@ -208,13 +233,13 @@ func TestAStreamOutlivesTheServersTimeLimits(t *testing.T) {
 		_, _ = io.WriteString(w, "end")
 	}), nil)
 	server := httptest.NewUnstartedServer(r.api.Handler())
-	server.Config.ReadTimeout, server.Config.WriteTimeout = time.Second, time.Second
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 2*time.Second, 2*time.Second
 	server.Start()
 	defer server.Close()
 	r.address = server.Listener.Addr().String()
 	resp := r.open(t, http.MethodGet, "/proxy/shop/x", nil, nil)
 	defer func() { _ = resp.Body.Close() }()
-	<-time.After(1200 * time.Millisecond)
+	<-time.After(2200 * time.Millisecond)
 	close(let)
 	if text, err := io.ReadAll(resp.Body); err != nil || string(text) != "begin end" {
 		t.Errorf("%q, %v", text, err)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -111,7 +112,8 @@ func (f *carrying) scrub(header http.Header) {
 	}
 }
 
-// withoutValue takes a value out of a header. An address loses the parameter.
+// withoutValue takes a value out of a header. An address loses the parameter; a
+// text in which the value stands in another way than any of ours is not passed on.
 func (f *carrying) withoutValue(name, text string, value coordinator.Secret) string {
 	if !holds(text, value) {
 		return text
@@ -127,19 +129,30 @@ func (f *carrying) withoutValue(name, text string, value coordinator.Secret) str
 	for _, form := range forms(value) {
 		text = strings.ReplaceAll(text, form, hidden)
 	}
+	if holds(text, value) {
+		return hidden
+	}
 	return text
 }
 
+// holds reports whether a value stands in a text, escaped however and, in an
+// address within an address, several times over.
 func holds(text string, value coordinator.Secret) bool {
-	for _, form := range forms(value) {
-		if strings.Contains(text, form) {
+	for range mostEscapes {
+		if strings.Contains(text, value.Reveal()) {
 			return true
 		}
+		text = escape.ReplaceAllStringFunc(text, func(code string) string {
+			plain, _ := url.PathUnescape(code) // it is a whole escape
+			return plain
+		})
 	}
-	return false
+	return strings.Contains(text, value.Reveal())
 }
 
-// forms are the ways in which a value is written in headers.
+var escape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// forms are the ways in which a value is usually written in headers.
 func forms(value coordinator.Secret) []string {
 	plain := value.Reveal()
 	return []string{plain, url.QueryEscape(plain), url.PathEscape(plain)}

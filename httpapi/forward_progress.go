@@ -16,9 +16,10 @@ type progress struct {
 	stop    context.CancelCauseFunc
 	timer   *time.Timer
 
-	mu    sync.Mutex
-	ended bool
-	still bool // it was given up
+	mu       sync.Mutex
+	ended    bool
+	still    bool // it was given up
+	answered bool // there is an answer to be written
 }
 
 // newProgress begins to watch a call. When nothing has moved for so long its
@@ -41,7 +42,11 @@ func (p *progress) giveUp() {
 	}
 	p.still = true
 	p.stop(errStalled)
-	p.deadlines(time.Unix(1, 0), time.Unix(1, 0))
+	write := time.Time{} // it will be told so: over HTTP/2 nobody could any more
+	if p.answered {
+		write = time.Unix(1, 0)
+	}
+	p.deadlines(time.Unix(1, 0), write)
 }
 
 // end stops watching. What is left to write, and to read of the body, has a limit
@@ -68,6 +73,9 @@ func (p *progress) deadlines(read, write time.Time) {
 // upgraded connection stays one that is written to. closed is called when the body
 // was closed: then the trailers are known.
 func (p *progress) watch(body io.ReadCloser, closed func()) io.ReadCloser {
+	p.mu.Lock()
+	p.answered = true
+	p.mu.Unlock()
 	m := moving{ReadCloser: body, progress: p, closed: closed}
 	if conn, upgraded := body.(io.ReadWriteCloser); upgraded {
 		return &movingConn{moving: m, writer: conn}

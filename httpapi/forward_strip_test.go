@@ -112,6 +112,30 @@ func TestAnAnswersHeadersAreFitToPass(t *testing.T) {
 	}
 }
 
+// Who may have calls made but not read the value must not find it in an answer's
+// headers, in whatever way a platform writes it.
+func TestAValueIsFoundInHeadersHoweverItIsEscaped(t *testing.T) {
+	const value = "canary/a+b=="
+	for text, want := range map[string]string{
+		"https://a.example/x?access_token=canary%2fa%2bb%3d%3d&b=2":                                      "https://a.example/x?b=2",
+		"https://a.example/x?access_token=canary/a%2Bb%3D%3d":                                            "https://a.example/x",
+		"https://a.example/login?next=https%3A%2F%2Fb.example%2F%3Ftoken%3Dcanary%252Fa%252Bb%253D%253D": hidden,
+		"https://a.example/%63anary%2Fa%2Bb%3D%3D":                                                       hidden,
+		"https://a.example/x?b=canary%2F":                                                                "https://a.example/x?b=canary%2F",
+	} {
+		platform := recording(http.Header{"Location": {text}, "X-Echo": {text}})
+		r := relayTo(t, platform, inQuery)
+		r.node.hold(token("shop", 9, value))
+		got := r.call(t, http.MethodGet, "/proxy/shop/x", nil, nil)
+		if location := got.header.Get("Location"); location != want {
+			t.Errorf("%s: Location %s, want %s", text, location, want)
+		}
+		if echo := got.header.Get("X-Echo"); (want == text) != (echo == text) || strings.Contains(echo, "anary%2Fa") || strings.Contains(echo, "canary%2fa") {
+			t.Errorf("%s: X-Echo %s", text, echo)
+		}
+	}
+}
+
 func TestARedirectIsNotFollowed(t *testing.T) {
 	platform := &platformOf{open: true}
 	platform.answer = func(w http.ResponseWriter, q *http.Request) {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -13,7 +14,7 @@ import (
 // Times of a stream.
 const (
 	beatEvery   = 15 * time.Second      // between two signs of life
-	streamPause = 50 * time.Millisecond // what changes within it is told together
+	streamPause = 50 * time.Millisecond // after a look; what changes within it is told together
 	retryLeast  = time.Second           // a reader whose connection broke waits so long and
 	retrySpread = 2 * time.Second       // up to so much longer, so that not all come at once
 )
@@ -45,6 +46,7 @@ func (a *API) getStream(r request) error {
 	}
 	defer leave()
 	s := &stream{api: a, request: r, wanted: wanted, out: newEventWriter(r.Writer, a.streamWrite)}
+	defer func() { _ = s.out.extend() }() // for the last bytes, which net/http writes
 	if err := s.open(); err != nil || r.Request.Method == http.MethodHead {
 		return nil // a reader that has gone needs no answer
 	}
@@ -91,28 +93,25 @@ func (s *stream) run() error {
 		if reason := s.lookAtClient(); reason != "" {
 			return s.end(reason)
 		}
-		told, err := s.tell()
-		if err != nil {
+		if err := s.tell(); err != nil {
 			return err
 		}
-		if told {
-			moved = pausing(s.request, moved)
-		}
+		pause(s.ctx())
 		if err := s.await(moved, beat.C); err != nil {
 			return err
 		}
 	}
 }
 
-// pausing waits for a moment, in which further changes come together.
-func pausing(r request, moved <-chan struct{}) <-chan struct{} {
-	pause := time.NewTimer(streamPause)
-	defer pause.Stop()
+// pause waits for a moment, in which further changes come together. It follows
+// every look: what is another reader's wakes this one as well.
+func pause(ctx context.Context) {
+	over := time.NewTimer(streamPause)
+	defer over.Stop()
 	select {
-	case <-pause.C:
-	case <-r.ctx().Done():
+	case <-over.C:
+	case <-ctx.Done():
 	}
-	return moved
 }
 
 // await waits until there may be something to tell, and beats meanwhile.
@@ -163,16 +162,17 @@ func (s *stream) lookAtClient() (reason string) {
 // tell tells what has changed since the reader was told last. The position that
 // is reached goes out with the last event: a reader that has missed the others
 // must not go on from there.
-func (s *stream) tell() (told bool, err error) {
+func (s *stream) tell() (err error) {
 	changes, reached := s.api.node.Changes(s.at)
 	var held coordinator.Changed
+	told := false
 	for change := range changes {
 		if !s.wanted.Has(change.Name) || !s.client.May(coordinator.VerbRead, change.Name) {
 			continue
 		}
 		if told {
 			if err := s.event(s.at.Position, held); err != nil {
-				return told, err
+				return err
 			}
 		}
 		held, told = change, true
@@ -191,7 +191,7 @@ func (s *stream) tell() (told bool, err error) {
 		err = s.out.flush()
 	}
 	s.at, s.synced = reached, true
-	return told, err
+	return err
 }
 
 // event tells of one token: of its value where that is a new one and lives,

@@ -63,6 +63,7 @@ type station struct {
 	test   *streaming
 	store  *memory.Store
 	http   *http.Client
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	closes []func()
 }
 
@@ -98,12 +99,16 @@ func (s *streaming) join(name string, change ...func(*coordinator.Config)) *stat
 	}
 	listener := newPipes()
 	server := httpapi.Server("", api.Handler(), 0, nil)
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // as over TLS, for those that speak it at once
 	ctx, stop := context.WithCancel(s.Context())
 	ran, served := make(chan error, 1), make(chan struct{})
 	go func() { ran <- n.Run(ctx) }()
 	go func() { defer close(served); _ = server.Serve(listener) }()
 	transport := &http.Transport{DialContext: listener.dial, DisableKeepAlives: true}
 	n.http = &http.Client{Transport: transport}
+	n.dial = listener.dial
 	s.Cleanup(func() {
 		for _, leave := range n.closes {
 			leave()
@@ -118,6 +123,15 @@ func (s *streaming) join(name string, change ...func(*coordinator.Config)) *stat
 	})
 	synctest.Wait()
 	return n
+}
+
+// overHTTP2 makes those who ask from now on speak HTTP/2.
+func (n *station) overHTTP2() {
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{DialContext: n.dial, Protocols: &protocols}
+	n.http = &http.Client{Transport: transport}
+	n.closes = append(n.closes, transport.CloseIdleConnections)
 }
 
 // apply gives the cluster an app and waits for its first value.

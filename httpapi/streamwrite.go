@@ -66,16 +66,23 @@ func (w *eventWriter) write(p []byte) error {
 	return err
 }
 
+// flush sends what was written. Until more is written there is no time limit: over
+// HTTP/2 it would end a stream that is at rest.
 func (w *eventWriter) flush() error {
 	if err := w.extend(); err != nil {
 		return err
 	}
-	return w.control.Flush()
+	if err := w.control.Flush(); err != nil {
+		return err
+	}
+	return w.deadline(time.Time{})
 }
 
 // extend gives the next write its time.
-func (w *eventWriter) extend() error {
-	err := w.control.SetWriteDeadline(time.Now().Add(w.limit))
+func (w *eventWriter) extend() error { return w.deadline(time.Now().Add(w.limit)) }
+
+func (w *eventWriter) deadline(at time.Time) error {
+	err := w.control.SetWriteDeadline(at)
 	if errors.Is(err, http.ErrNotSupported) {
 		return nil // a recorder of a test
 	}
