@@ -115,11 +115,15 @@ func (n *Node) bringBack(ctx context.Context) error {
 	}
 }
 
-// recallFloor asks for a version above one that was shown here.
+// recallFloor asks for a version above one that was shown here. Where nobody can
+// be asked for its value it is pushed again, once the state knows the version.
 func (n *Node) recallFloor(ctx context.Context, name Name, version int64) error {
 	_, err := n.ask(ctx, Request{Name: name, Above: version, Reason: ReasonRestored})
 	if errors.Is(err, ErrUnknownToken) {
 		return nil // its app came back deleted
+	}
+	if v, ok := n.cache.view(name); err == nil && ok && v.pushed {
+		return n.pushBack(ctx, name, version)
 	}
 	return err
 }
