@@ -42,7 +42,9 @@ func (n *Node) isPushed(r *records, name string) bool {
 // are answered at once.
 func (n *Node) planPushed(r *records, t task, now time.Time, paused bool) (_ task, ok bool) {
 	t.at = now
-	if intent, open := r.intents[t.id]; open { // of a provider that the app had before
+	// An intent of a provider that the app had before. One that took over another
+	// cannot be voided, and hinders nobody here.
+	if intent, open := r.intents[t.id]; open && intent.Previous == "" {
 		t.kind, t.foreign = taskVoid, &intent.Intent
 		return t, true
 	}
