@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"freshet/coordinator"
+	"freshet/coordinator/provider/static"
+	"freshet/store/memory"
 )
 
 // What was pushed after the backup was taken is remembered by the nodes that
@@ -81,5 +83,32 @@ func TestWhatCannotBePushedAgainStaysForgotten(t *testing.T) {
 		}
 		c.push(c.nodes[0], "two")
 		c.serves("two", 2)
+	})
+}
+
+// Refresh tokens rest for a while only: whatever else is to be brought back, and
+// however long that takes, comes after them.
+func TestRefreshTokensAreBroughtBackBeforePushedValues(t *testing.T) {
+	f := newFamily(coordinator.RotationStrict)
+	bubbleWith(t, 2, memory.Config{}, map[string]coordinator.Provider{"family": f, "static": static.New()}, func(c *cluster) {
+		c.apply(c.nodes[0], crm("r1"))
+		c.apply(c.nodes[0], pushedShop())
+		c.value(c.nodes[0], crmToken, 0)
+		synctest.Wait()
+		c.push(c.nodes[0], "one")
+		c.serves("one", 1)
+		restore := c.memory.Backup()
+		c.refreshed(c.nodes[0], crmToken)
+		c.push(c.nodes[0], "two")
+		c.serves("two", 2)
+		time.Sleep(time.Minute)
+		for _, m := range c.nodes {
+			m.store.HoldNext(memory.OpPutInput)
+		}
+		restore()
+		time.Sleep(20 * time.Second) // less than they rest
+		if saved := records[coordinator.Salvage](c); len(saved) == 0 {
+			c.Error("the refresh token is not brought back")
+		}
 	})
 }
