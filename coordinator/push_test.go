@@ -261,6 +261,30 @@ func TestSameValuePushedAgainKeepsItsVersion(t *testing.T) {
 	})
 }
 
+// Readers take a version for all that comes with it.
+func TestSameValuePushedWithSomethingElseIsANewVersion(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		version := int64(0)
+		for _, change := range []func(p *coordinator.Push){
+			func(*coordinator.Push) {},
+			func(p *coordinator.Push) { p.Type = "Bearer" },
+			func(p *coordinator.Push) { p.Scope = "a b" },
+			func(p *coordinator.Push) { p.Extra = map[string]string{"instance_url": "https://eu1.example.com"} },
+		} {
+			p := value("one", time.Hour)
+			change(&p)
+			version++
+			pushed, err := c.nodes[1].Push(c.Context(), accessToken, p)
+			c.must(err)
+			if pushed.Version != version {
+				c.Errorf("promised version %d, want %d", pushed.Version, version)
+			}
+			c.serves("one", version)
+			synctest.Wait()
+		}
+	})
+}
+
 // Whoever was promised a version gets one, although the value in whose place
 // another came was never published, and that other one is held already.
 func TestPromisedVersionComes(t *testing.T) {

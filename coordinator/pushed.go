@@ -103,7 +103,7 @@ func (a *attempt) intake(input Input, traceparent string) Intake {
 		Issued: earlier(input.Pushed, now), Expires: input.ends(now), Epoch: a.held.Epoch, Traceparent: traceparent,
 	}
 	outcome.Result = ResultPublished
-	same := held.Revision != 0 && held.Version == state.Version && held.Value.Equal(input.Value)
+	same := held.Revision != 0 && held.Version == state.Version && input.repeats(held)
 	if same && input.Wanted <= state.Version { // else somebody waits for a newer version
 		outcome.Result = ResultSame
 		token.Version, token.Issued, token.Traceparent = held.Version, held.Issued, held.Traceparent

@@ -97,7 +97,7 @@ func TestAFileInAFolderThatCannotBeReadIsReplaced(t *testing.T) {
 	if got.code != exitOK || string(text) != "CANARY" {
 		t.Errorf("exit code %d and %q; the file: %v", got.code, got.err, err)
 	}
-	if err := os.Chmod(folder, 0o700); err != nil { //nolint:gosec // so that it can be removed
+	if err := os.Chmod(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
 }

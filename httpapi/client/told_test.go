@@ -99,8 +99,8 @@ func TestANodeWithoutStreamsEndsNoStreamThatAnotherMayHave(t *testing.T) {
 			}
 			return (&streamOf{texts: []io.Reader{strings.NewReader("event: synced\ndata: {\"resumed\":false}\n\n")}}).RoundTrip(r)
 		})
-		for event := range clientOf(t, nodes, "new", "old").Stream(t.Context()) {
-			if event.Kind == EventSynced {
+		for event, err := range clientOf(t, nodes, "new", "old").Stream(t.Context()) {
+			if err == nil && event.Kind == EventSynced {
 				return
 			}
 		}
