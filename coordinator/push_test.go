@@ -338,6 +338,7 @@ func TestPushIsOneTrace(t *testing.T) {
 		_, others := c.refresher()
 		c.push(others[0], "one")
 		c.serves("one", 1)
+		synctest.Wait() // the publication is over a moment after its value is served
 		var names []string
 		traces := map[string]bool{}
 		for _, span := range c.spans.Spans() {
