@@ -1,6 +1,9 @@
 package coordinator
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Input is a value that a client pushed and that is not published yet. Any node
 // writes one; it takes the place of one that still waits. Only the refresher
@@ -28,6 +31,11 @@ type Intake struct {
 	Input Input  // to delete, with the revision read
 	State State  // to write, with the revision read; the input's ID is among its outcomes
 	Token *Token // to write. Nil: there is no value to write
+}
+
+// repeats reports whether a token says what was pushed already.
+func (i Input) repeats(t Token) bool {
+	return t.Value.Equal(i.Value) && t.Type == i.Type && t.Scope == i.Scope && maps.Equal(t.Extra, i.Extra)
 }
 
 // ends returns when the value ends by the refresher's clock, which those who serve

@@ -40,8 +40,8 @@ type Pushed struct {
 
 // Push takes a value for a token whose provider asks nobody. When it returns the
 // value is in the store, and whoever leads publishes it, once, unless the app is
-// deleted before, or another value is pushed. The value that is held already
-// gets the new end and keeps its version. Mistakes are *InvalidError. Where the
+// deleted before, or another value is pushed. The value that is held already,
+// with the same that comes with it, gets the new end and keeps its version. Mistakes are *InvalidError. Where the
 // error is ErrAmbiguous it is safe to push again.
 func (n *Node) Push(ctx context.Context, name Name, p Push) (Pushed, error) {
 	if p.Lifetime != 0 {
@@ -112,7 +112,7 @@ func (n *Node) standOn(i *Input, v *View) (seen State) {
 		waiting := r.inputs[i.Name]
 		i.Incarnation, i.Revision = seen.Incarnation, waiting.Revision
 		i.Wanted = seen.Version + 1
-		if v.Token != nil && v.Token.Version == seen.Version && v.Token.Value.Equal(i.Value) {
+		if v.Token != nil && v.Token.Version == seen.Version && i.repeats(*v.Token) {
 			i.Wanted = seen.Version
 		}
 		i.Wanted = max(i.Wanted, waiting.Wanted)

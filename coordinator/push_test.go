@@ -261,6 +261,30 @@ func TestSameValuePushedAgainKeepsItsVersion(t *testing.T) {
 	})
 }
 
+// Readers take a version for all that comes with it.
+func TestSameValuePushedWithSomethingElseIsANewVersion(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		version := int64(0)
+		for _, change := range []func(p *coordinator.Push){
+			func(*coordinator.Push) {},
+			func(p *coordinator.Push) { p.Type = "Bearer" },
+			func(p *coordinator.Push) { p.Scope = "a b" },
+			func(p *coordinator.Push) { p.Extra = map[string]string{"instance_url": "https://eu1.example.com"} },
+		} {
+			p := value("one", time.Hour)
+			change(&p)
+			version++
+			pushed, err := c.nodes[1].Push(c.Context(), accessToken, p)
+			c.must(err)
+			if pushed.Version != version {
+				c.Errorf("promised version %d, want %d", pushed.Version, version)
+			}
+			c.serves("one", version)
+			synctest.Wait()
+		}
+	})
+}
+
 // Whoever was promised a version gets one, although the value in whose place
 // another came was never published, and that other one is held already.
 func TestPromisedVersionComes(t *testing.T) {
@@ -314,6 +338,7 @@ func TestPushIsOneTrace(t *testing.T) {
 		_, others := c.refresher()
 		c.push(others[0], "one")
 		c.serves("one", 1)
+		synctest.Wait() // the publication is over a moment after its value is served
 		var names []string
 		traces := map[string]bool{}
 		for _, span := range c.spans.Spans() {

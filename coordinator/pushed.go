@@ -42,7 +42,9 @@ func (n *Node) isPushed(r *records, name string) bool {
 // are answered at once.
 func (n *Node) planPushed(r *records, t task, now time.Time, paused bool) (_ task, ok bool) {
 	t.at = now
-	if intent, open := r.intents[t.id]; open { // of a provider that the app had before
+	// An intent of a provider that the app had before. One that took over another
+	// cannot be voided, and hinders nobody here.
+	if intent, open := r.intents[t.id]; open && intent.Previous == "" {
 		t.kind, t.foreign = taskVoid, &intent.Intent
 		return t, true
 	}
@@ -101,7 +103,7 @@ func (a *attempt) intake(input Input, traceparent string) Intake {
 		Issued: earlier(input.Pushed, now), Expires: input.ends(now), Epoch: a.held.Epoch, Traceparent: traceparent,
 	}
 	outcome.Result = ResultPublished
-	same := held.Revision != 0 && held.Version == state.Version && held.Value.Equal(input.Value)
+	same := held.Revision != 0 && held.Version == state.Version && input.repeats(held)
 	if same && input.Wanted <= state.Version { // else somebody waits for a newer version
 		outcome.Result = ResultSame
 		token.Version, token.Issued, token.Traceparent = held.Version, held.Issued, held.Traceparent

@@ -178,3 +178,19 @@ func TestWhatCannotBePushedIsSaid(t *testing.T) {
 		}
 	})
 }
+
+// An intent that an inherited provider has left, and whose first call nobody knows
+// the end of, stays for that provider, and hinders nobody.
+func TestAnIntentOfAnotherProviderHindersNoPush(t *testing.T) {
+	pushing(t, 1, func(c *cluster) {
+		v, _ := c.nodes[0].View(accessToken)
+		elected := records[coordinator.Elected](c)[0]
+		_, err := c.nodes[0].store.Open(c.Context(), coordinator.Opening{
+			Epoch: elected.Epoch, States: []coordinator.State{v.State},
+			Intent: coordinator.Intent{App: "shop", Group: "access_token", Attempt: "second", Previous: "first", Incarnation: v.State.Incarnation, Epoch: elected.Epoch},
+		})
+		c.must(err)
+		c.push(c.nodes[0], "one")
+		c.serves("one", 1)
+	})
+}

@@ -100,26 +100,39 @@ func (n *Node) bringBack(ctx context.Context) error {
 			return ctx.Err()
 		}
 		floors, grants := n.recalls.take()
-		for name, version := range floors {
-			if err := n.recallFloor(ctx, name, version); err != nil && ctx.Err() == nil {
-				n.log.WarnContext(ctx, "bringing a version back", "token", name.String(), "version", version, "err", err)
-				n.recalls.floor(name, version)
-			}
-		}
-		for app, grant := range grants {
+		n.bringFloorsBack(ctx, floors, func(app string) bool { _, spends := grants[app]; return spends })
+		for app, grant := range grants { // before all that can wait: refresh tokens rest for no longer than recallWait
 			if err := n.recallGrant(ctx, app, grant); err != nil && ctx.Err() == nil {
 				n.log.WarnContext(ctx, "bringing a refresh token back", "app", app, "err", err)
 				n.recalls.change(func() { n.recalls.grants[app] = grant })
 			}
 		}
+		n.bringFloorsBack(ctx, floors, func(app string) bool { _, spends := grants[app]; return !spends })
 	}
 }
 
-// recallFloor asks for a version above one that was shown here.
+// bringFloorsBack writes the versions of some apps that the store has forgotten.
+func (n *Node) bringFloorsBack(ctx context.Context, floors map[Name]int64, of func(app string) bool) {
+	for name, version := range floors {
+		if !of(name.App) {
+			continue
+		}
+		if err := n.recallFloor(ctx, name, version); err != nil && ctx.Err() == nil {
+			n.log.WarnContext(ctx, "bringing a version back", "token", name.String(), "version", version, "err", err)
+			n.recalls.floor(name, version)
+		}
+	}
+}
+
+// recallFloor asks for a version above one that was shown here. Where nobody can
+// be asked for its value it is pushed again, once the state knows the version.
 func (n *Node) recallFloor(ctx context.Context, name Name, version int64) error {
 	_, err := n.ask(ctx, Request{Name: name, Above: version, Reason: ReasonRestored})
 	if errors.Is(err, ErrUnknownToken) {
 		return nil // its app came back deleted
+	}
+	if v, ok := n.cache.view(name); err == nil && ok && v.pushed {
+		return n.pushBack(ctx, name, version)
 	}
 	return err
 }

@@ -71,6 +71,9 @@ func statuses() []coordinator.Status {
 // stateOf says what is known of a token, without its value.
 func (a *API) stateOf(v *coordinator.View, now time.Time) client.State {
 	s, why := v.State, a.node.Explain(v, now)
+	if t := v.Token; t != nil { // whose version is told, and which the state may not know yet, or not any more
+		s.Issued, s.Expires = t.Issued, t.Expires
+	}
 	state := client.State{
 		App:         v.Name.App,
 		Token:       v.Name.Token,

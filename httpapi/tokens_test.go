@@ -157,6 +157,17 @@ func TestEveryErrorHasItsProblem(t *testing.T) {
 	}
 }
 
+// After a restore of the store the state is older than the value that is served.
+func TestAStateTellsWhenTheValueEndsWhoseVersionItTells(t *testing.T) {
+	v := token("shop", 7, "the-value")
+	v.State.Version, v.State.Issued, v.State.Expires = 5, v.State.Issued.Add(-time.Hour), v.State.Expires.Add(-time.Hour)
+	a, _ := newAPI(t, newFake().root().hold(v))
+	state := decode[client.State](t, get(t, a.Handler(), "/v1/states/shop"))
+	if state.Version != 7 || !state.ExpiresAt.Equal(seconds(v.Token.Expires)) || !state.IssuedAt.Equal(seconds(v.Token.Issued)) {
+		t.Errorf("version %d is of %s and ends at %s", state.Version, state.IssuedAt, state.ExpiresAt)
+	}
+}
+
 func TestWaitEndsWithTheNewVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := newFake().root().hold(token("shop", 7, "old"))

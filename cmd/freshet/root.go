@@ -24,6 +24,9 @@ func run(ctx context.Context, t *terminal, args []string) int {
 	if err == nil {
 		err = root.ExecuteContext(ctx)
 	}
+	if err == nil {
+		err = t.written()
+	}
 	t.tell(err)
 	return exitCode(err)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/term"
 )
@@ -18,6 +19,8 @@ type terminal struct {
 	env       func(name string) (string, bool)
 	variables []string // names of the variables of the environment
 	color     bool     // whether out shows colours
+
+	unwritten atomic.Pointer[error] // why some of the result could not be written first; nil: all was
 }
 
 // processTerminal is the terminal of this process.
@@ -37,9 +40,21 @@ func (t *terminal) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(t.err, format+"\n", args...) // nobody is left to tell
 }
 
-// print writes one line of the result.
+// print writes one line of the result. Whether that could be done is asked once,
+// at the end.
 func (t *terminal) print(format string, args ...any) {
-	_, _ = fmt.Fprintf(t.out, format+"\n", args...) // nobody is left to tell
+	if _, err := fmt.Fprintf(t.out, format+"\n", args...); err != nil {
+		t.unwritten.CompareAndSwap(nil, &err)
+	}
+}
+
+// written returns an error if some of the result could not be written: whoever
+// reads it must not take what there is for all.
+func (t *terminal) written() error {
+	if err := t.unwritten.Load(); err != nil {
+		return &codedError{code: exitFailure, err: fmt.Errorf("the result could not be written: %s", fileProblem(*err))}
+	}
+	return nil
 }
 
 // Colours of words that say how something is.

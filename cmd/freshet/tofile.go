@@ -47,7 +47,10 @@ func (f *tokenFile) check(cmd *cobra.Command, output *output, opts client.TokenO
 	if !cmd.Flags().Changed("output") {
 		output.format = formatValue
 	}
+	there, err := os.Stat(f.path)
 	switch {
+	case err == nil && !there.Mode().IsRegular(): // it would be replaced, a device too
+		return usagef("--to %s: that is no file; name one, or leave --to out to print the value", f.path)
 	case output.format == formatTable:
 		return usagef("-o table is for people: with --to use value or json")
 	case f.follow && (opts.MinTTL > 0 || opts.Wait > 0):
@@ -149,7 +152,8 @@ func replaceFile(path string, text []byte) (err error) {
 	if err = os.Rename(draft.Name(), path); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	_ = syncFolder(filepath.Dir(path)) // the file is there; one that a crash takes back is written again
+	return nil
 }
 
 // syncFolder makes a new name last where folders can be synced.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -110,10 +111,10 @@ func (w *watcher) show(event client.Event) error {
 		return nil
 	}
 	if w.output.isJSON() {
-		return w.jsonLine(line)
+		return errors.Join(w.jsonLine(line), w.written())
 	}
 	w.print("%s", w.row(line))
-	return nil
+	return w.written()
 }
 
 // sayMissing says once which of the names there is nothing of: they may be misspelt.

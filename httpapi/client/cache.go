@@ -145,19 +145,23 @@ func (c *Cache) keep(h *held) *held {
 	return h
 }
 
-// setState keeps what became of a value. A node that holds none that lives knows
-// better than we do.
+// setState keeps what became of a value: its end may have moved. A node that
+// holds none that lives knows better than we do, unless it lags behind another
+// one that was asked meanwhile.
 func (c *Cache) setState(name string, state State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.held[name]
-	if old == nil {
+	if old == nil || editionOf(state.Version, state.IssuedAt).lags(old.edition()) {
 		return
 	}
 	changed := *old
 	changed.token.State = state.State
-	if state.ExpiresIn <= 0 {
+	switch {
+	case state.ExpiresIn <= 0:
 		changed.token.ExpiresIn = 0
+	case state.Version == old.token.Version:
+		changed.token.ExpiresAt, changed.token.ExpiresIn, changed.came = state.ExpiresAt, state.ExpiresIn, now()
 	}
 	c.held[name] = &changed
 }

@@ -16,6 +16,9 @@ import (
 // attemptTimeout bounds one request to one node, beside the wait that it asks for.
 const attemptTimeout = 15 * time.Second
 
+// maxWait is how long a node waits at most, however long it is asked to.
+const maxWait = time.Minute
+
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 20
 
@@ -36,6 +39,7 @@ func (c *Client) do(ctx context.Context, cl call, out any) error {
 	if err != nil {
 		return err
 	}
+	cl.wait = min(cl.wait, maxWait)
 	order := c.nodes.inOrder()
 	for i, n := range order {
 		err = c.attempt(ctx, c.nodes.address(n), cl, body, share(ctx, cl, len(order)-i), out)

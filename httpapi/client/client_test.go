@@ -212,7 +212,7 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestWatchGoesOnWherePassingErrorsAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answers: []http.HandlerFunc{
-			answers(7), refuses(503, CodeNoNewerToken), refuses(503, CodeNoValidToken), answers(8), refuses(403, CodeForbidden), answers(9),
+			answers(7), refuses(503, CodeNoNewerToken), answers(7), refuses(503, CodeNoValidToken), answers(8), refuses(403, CodeForbidden), answers(9),
 		}}
 		c, err := New(Config{Addresses: []string{"x"}, Key: key, HTTPClient: &http.Client{Transport: s}})
 		if err != nil {
@@ -234,7 +234,7 @@ func TestWatchGoesOnWherePassingErrorsAre(t *testing.T) {
 		if took := time.Since(began); took != 14*time.Second {
 			t.Errorf("took %s, want two pauses of Retry-After", took)
 		}
-		if last := s.asked[4]; last != "/v1/tokens/shop/access_token?after=8&wait=30s" {
+		if last := s.asked[5]; last != "/v1/tokens/shop/access_token?after=8&wait=30s" {
 			t.Errorf("asked %s", last)
 		}
 	})

@@ -75,18 +75,18 @@ type follower struct {
 
 // follow takes up a stream and tells of it until it ends. It returns why.
 func (f *follower) follow(ctx context.Context, yield func(Event, error) bool) error {
-	f.synced, f.listed = false, map[string]bool{}
-	var err error
+	var failure error
 	for _, n := range f.client.nodes.inOrder() {
-		err = f.followNode(ctx, n, yield)
-		if ctx.Err() != nil || errors.Is(err, errLeft) || f.synced {
+		f.synced, f.listed = false, map[string]bool{} // what one node told counts for nothing on the next
+		err := f.followNode(ctx, n, yield)
+		if ctx.Err() != nil || errors.Is(err, errLeft) || f.synced || !anotherMayFollow(err) {
 			return err
 		}
-		if !anotherMayFollow(err) {
-			return err
+		if failure == nil || final(failure) { // a node that is away may have what another one has not
+			failure = err
 		}
 	}
-	return err
+	return failure
 }
 
 // anotherMayFollow reports whether another node may have the stream that this
@@ -131,9 +131,7 @@ func (f *follower) read(ctx context.Context, n int, silence *silence, yield func
 		if err != nil {
 			return err
 		}
-		if token, ok := event.(*Token); ok {
-			clock.correct(token, time.Now())
-		}
+		clock.correct(event, time.Now())
 		if err := f.take(event, yield); err != nil {
 			return err
 		}

@@ -202,6 +202,32 @@ func TestACountThatBeganAnewIsTaken(t *testing.T) {
 	})
 }
 
+func TestWatchFollowsAClusterThatBeganAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := clienttest.New()
+		cluster.Set("shop", "value-1", time.Hour)
+		cluster.Set("shop", "value-2", time.Hour)
+		cfg := cluster.Config(cluster.StartInMemory(t))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		var got []string
+		for token, err := range newClient(t, cfg).Watch(ctx, "shop", 0) {
+			if err != nil {
+				continue
+			}
+			got = append(got, token.Value)
+			if len(got) == 1 {
+				time.Sleep(5 * time.Minute)
+				cluster.BeginAnew()
+				cluster.Set("shop", "value-3", time.Hour)
+			}
+		}
+		if want := "value-2, value-3"; strings.Join(got, ", ") != want {
+			t.Errorf("told %v, want %s", got, want)
+		}
+	})
+}
+
 func TestAStreamLastsWhileItsNodeBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := clienttest.New()

@@ -70,3 +70,17 @@ func TestEditionsOfAToken(t *testing.T) {
 		}
 	}
 }
+
+// TestAStateOfAnOlderValueSaysNothingOfANewerOne has a stream at a node that lags
+// behind another one, of which the newer value was read.
+func TestAStateOfAnOlderValueSaysNothingOfANewerOne(t *testing.T) {
+	cache, err := NewCache(clientOf(t, nil, "x"), CacheConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache.keep(newHeld(Token{App: "shop", Token: "access_token", Value: "v", State: "fresh", Version: 2, IssuedAt: time.Now(), ExpiresIn: 3600}, now()))
+	cache.apply(Event{Kind: EventState, Name: "shop/access_token", State: State{State: "expired", Version: 1, IssuedAt: time.Now()}})
+	if all := cache.All(); all["shop/access_token"].State != "fresh" {
+		t.Errorf("held are %v", all)
+	}
+}

@@ -137,6 +137,18 @@ func TestACallerInAHurryGetsToTheNextNode(t *testing.T) {
 	})
 }
 
+// However long a caller would wait, a node answers after a minute, or hangs.
+func TestALongWaitDoesNotOutlastANodeThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &asked{counts: map[string]int{}, alive: map[string]bool{"b": true}, hang: 24 * time.Hour}
+		began := time.Now()
+		_, err := clientOf(t, a, "a", "b").Token(t.Context(), "shop", TokenOptions{After: 6, Wait: 10 * time.Hour})
+		if took := time.Since(began); err != nil || took != maxWait+attemptTimeout {
+			t.Errorf("the next node was asked after %s, %v", took, err)
+		}
+	})
+}
+
 func TestACallerWhoGoesAwayBlamesNoNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &asked{counts: map[string]int{}, hang: time.Second}

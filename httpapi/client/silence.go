@@ -35,15 +35,35 @@ type lateness struct {
 	least time.Duration // by which our clock was ahead of the node's, and the way of the quickest event
 }
 
-// correct takes from the life of a token that has just come what its event was
-// later than the quickest one on this connection. Whole seconds are all that is known.
-func (l *lateness) correct(t *Token, now time.Time) {
-	written := t.ExpiresAt.Add(-time.Duration(t.ExpiresIn) * time.Second)
-	ahead := now.Sub(written)
-	if !l.known || ahead < l.least {
+// correct takes from the life that an event tells of what it was later than the
+// quickest one on this connection.
+func (l *lateness) correct(event any, now time.Time) {
+	switch e := event.(type) {
+	case *Token:
+		l.learn(e.ExpiresAt, e.ExpiresIn, now)
+		e.ExpiresIn = l.left(e.ExpiresAt, e.ExpiresIn, now)
+	case *State:
+		e.ExpiresIn = l.left(e.ExpiresAt, e.ExpiresIn, now)
+	}
+}
+
+// learn takes a value that has just come for the quickest one if it was.
+func (l *lateness) learn(ends time.Time, left int64, now time.Time) {
+	if ahead := aheadOf(ends, left, now); !l.known || ahead < l.least {
 		l.known, l.least = true, ahead
 	}
-	if late := ahead - l.least; late > time.Second {
-		t.ExpiresIn = max(0, t.ExpiresIn-int64((late+time.Second-1)/time.Second))
+}
+
+// left returns what is left of a life. Whole seconds are all that is known.
+func (l *lateness) left(ends time.Time, left int64, now time.Time) int64 {
+	late := aheadOf(ends, left, now) - l.least
+	if !l.known || left <= 0 || late <= time.Second {
+		return left
 	}
+	return max(0, left-int64((late+time.Second-1)/time.Second))
+}
+
+// aheadOf returns by how much now is after the instant at which so much was left.
+func aheadOf(ends time.Time, left int64, now time.Time) time.Duration {
+	return now.Sub(ends.Add(-time.Duration(left) * time.Second))
 }

@@ -3,7 +3,7 @@ package client
 // The events of GET /v1/stream. Each has an id and one line of JSON as its data.
 const (
 	EventToken   = "token"   // a Token: a value, the first or a new one
-	EventState   = "state"   // a State: no living value, or another state without a new value
+	EventState   = "state"   // a State: no living value, or another state or end of the one there is
 	EventDeleted = "deleted" // a StreamDeleted
 	EventSynced  = "synced"  // a StreamSynced: everything up to here was told
 	EventEnd     = "end"     // a StreamEnd: the node ends the stream

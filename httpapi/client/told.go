@@ -10,6 +10,7 @@ type told struct {
 	edition edition // of the newest value told; zero: none
 	state   string
 	reason  string
+	expires int64 // of what was told last, in Unix seconds
 }
 
 // edition is where a value stands among those of its token.
@@ -31,6 +32,9 @@ func (e edition) before(other edition) bool {
 	return other.version > e.version || other.version < e.version && other.issued > e.issued+anew
 }
 
+// lags reports whether e is of a node that does not know other yet.
+func (e edition) lags(other edition) bool { return e.version < other.version && !other.before(e) }
+
 // take tells the caller of one event, if it is news.
 func (f *follower) take(event any, yield func(Event, error) bool) error {
 	switch e := event.(type) {
@@ -49,19 +53,19 @@ func (f *follower) take(event any, yield func(Event, error) bool) error {
 }
 
 // takeToken tells of a value that is newer than the one before. One that was
-// told already may still say that the token's state has changed.
+// told already may still say that the token's state, or its end, has changed.
 func (f *follower) takeToken(t *Token, yield func(Event, error) bool) error {
 	name, edition := t.Name(), editionOf(t.Version, t.IssuedAt)
 	known, seen := f.known[name]
 	f.list(name)
 	switch {
 	case !seen || known.edition.before(edition):
-		f.known[name] = told{edition: edition, state: t.State}
+		f.known[name] = told{edition: edition, state: t.State, expires: t.ExpiresAt.Unix()}
 		return tell(yield, Event{Kind: EventToken, Name: name, Token: *t})
-	case known.edition != edition || known.state == t.State:
+	case known.edition != edition || known.state == t.State && known.expires == t.ExpiresAt.Unix():
 		return nil
 	}
-	f.known[name] = told{edition: edition, state: t.State}
+	f.known[name] = told{edition: edition, state: t.State, expires: t.ExpiresAt.Unix()}
 	return tell(yield, Event{Kind: EventState, Name: name, State: State{
 		App: t.App, Token: t.Token, State: t.State, Version: t.Version, Fingerprint: t.Fingerprint,
 		IssuedAt: t.IssuedAt, ExpiresAt: t.ExpiresAt, ExpiresIn: t.ExpiresIn,
@@ -72,11 +76,11 @@ func (f *follower) takeState(s *State, yield func(Event, error) bool) error {
 	name, edition := s.Name(), editionOf(s.Version, s.IssuedAt)
 	known, seen := f.known[name]
 	f.list(name)
-	lags := edition.version < known.edition.version && !known.edition.before(edition)
-	if seen && (lags || known.state == s.State && known.reason == s.Reason) {
+	same := known.state == s.State && known.reason == s.Reason && known.expires == s.ExpiresAt.Unix()
+	if seen && (edition.lags(known.edition) || same) {
 		return nil
 	}
-	known.state, known.reason = s.State, s.Reason
+	known.state, known.reason, known.expires = s.State, s.Reason, s.ExpiresAt.Unix()
 	f.known[name] = known
 	return tell(yield, Event{Kind: EventState, Name: name, State: *s})
 }

@@ -99,6 +99,10 @@ func (t *Transport) Format(f fmt.State, _ rune) {
 
 // RoundTrip makes one call with a token.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL == nil || req.Header == nil {
+		closeBody(req.Body)
+		return nil, errors.New("a call needs a URL and headers: make it with http.NewRequestWithContext")
+	}
 	if leftHome(req) {
 		return t.cfg.Base.RoundTrip(req)
 	}

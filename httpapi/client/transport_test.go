@@ -289,6 +289,36 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("broken") }
 
+type closed struct {
+	io.Reader
+
+	was bool
+}
+
+func (c *closed) Close() error {
+	c.was = true
+	return nil
+}
+
+func TestACallThatIsNotWholeIsRefused(t *testing.T) {
+	r := newRig(t, nil)
+	whole, err := url.Parse("https://platform.test/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, req := range []*http.Request{{Method: http.MethodPost, URL: whole}, {Method: http.MethodPost, Header: http.Header{}}} {
+		body := &closed{Reader: strings.NewReader("x")}
+		req.Body = body
+		resp, err := r.api.Transport.RoundTrip(req)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		if err == nil || !body.was || r.platform.calls != 0 {
+			t.Errorf("error %v, body closed: %v, %d calls", err, body.was, r.platform.calls)
+		}
+	}
+}
+
 func TestARedirectElsewhereGetsNoToken(t *testing.T) {
 	cluster := clienttest.New()
 	cluster.Set("shop", "canary-value-1", time.Hour)

@@ -18,14 +18,19 @@ const (
 // Watch yields the value of a token above a version (0: the one there is), then
 // each newer one, until ctx ends or the loop is left. Errors are yielded too;
 // after one that passes it goes on by itself, and after one that only a change
-// of the request can mend (a key, a permission, a name) it ends.
+// of the request can mend (a key, a permission, a name) it ends. A version goes
+// back only to one that was issued later, by a cluster that began anew.
 func (c *Client) Watch(ctx context.Context, name string, after int64) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
+		var last edition // that was yielded
 		for ctx.Err() == nil {
 			began := time.Now()
 			token, err := c.Token(ctx, name, TokenOptions{After: after, Wait: watchWait})
+			if nothingNewer(err) && last.version > 0 {
+				token, err = c.begunAnew(ctx, name, last, err)
+			}
 			if err == nil {
-				after = token.Version
+				after, last = token.Version, editionOf(token.Version, token.IssuedAt)
 				if !yield(token, nil) {
 					return
 				}
@@ -41,6 +46,16 @@ func (c *Client) Watch(ctx context.Context, name string, after int64) iter.Seq2[
 			pause(ctx, watchPause(err, time.Since(began)))
 		}
 	}
+}
+
+// begunAnew returns the value of a cluster that counts from the beginning, or
+// the error that said that there is nothing newer than the last one.
+func (c *Client) begunAnew(ctx context.Context, name string, last edition, nothing error) (Token, error) {
+	token, err := c.Token(ctx, name, TokenOptions{})
+	if err == nil && last.before(editionOf(token.Version, token.IssuedAt)) {
+		return token, nil
+	}
+	return Token{}, nothing
 }
 
 func nothingNewer(err error) bool {
