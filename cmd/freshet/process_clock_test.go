@@ -139,6 +139,7 @@ func (c *clocks) ends(t *testing.T) {
 // Clocks of nodes are set forward, the refresher's too, and then all of them: what
 // they make due is not fetched at once, every node serves on, and new versions come.
 func TestClocksSetForwardMakeNoStorm(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := startClocks(t)
 	before := c.asked()
 	c.set(t, step, otherStep, 0)
@@ -164,6 +165,7 @@ func (c *clocks) calm(t *testing.T, before, asked int) {
 // Clocks of nodes are set back while the platform is away: no node serves a value
 // that has ended in truth, and new versions come.
 func TestClocksSetBackServeNothingThatHasEnded(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := startClocks(t)
 	c.brief = c.apply(t, "brief", c.shop("wx-brief"))
 	c.fault(t, sandbox.Fault{App: "wx-brief", Do: sandbox.Status})

@@ -30,6 +30,7 @@ func TestTheClusterOutlivesItsEtcd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits until a value has expired")
 	}
+	t.Parallel() // it mostly waits
 	r := startRig(t, 3*time.Second, 3)
 	r.register(t, sandbox.App{AppID: shopID})
 	r.register(t, sandbox.App{AppID: briefID, Lifetime: 14 * time.Second, Overlap: 5 * time.Second})

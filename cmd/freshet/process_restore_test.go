@@ -18,6 +18,7 @@ import (
 // no node's version goes back, watches go on, and the next version is above
 // everything that any node has shown.
 func TestVersionsGoOnOverARestore(t *testing.T) {
+	t.Parallel() // it mostly waits
 	r := &rig{etcd: startEtcds(t, 1), ttl: 3 * time.Second}
 	r.openSandbox(t)
 	r.register(t, sandbox.App{AppID: shopID})

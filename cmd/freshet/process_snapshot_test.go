@@ -57,6 +57,7 @@ func (r *rig) holds(t *testing.T, disk string, name coordinator.Name) {
 // TestANodeServesFromItsDiskWhileEtcdIsGone loses all of etcd and the node, starts
 // the node alone, and then gives etcd back.
 func TestANodeServesFromItsDiskWhileEtcdIsGone(t *testing.T) {
+	t.Parallel() // it mostly waits
 	var disk string
 	r := startRig(t, 2*time.Second, 1, func(r *rig) { disk = r.withDisk(t) })
 	r.register(t, sandbox.App{AppID: shopID})

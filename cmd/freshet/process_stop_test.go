@@ -47,6 +47,7 @@ func TestARotatedRefreshTokenOutlivesAStopWithoutEtcd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for the limit of a drain")
 	}
+	t.Parallel() // it mostly waits
 	r := startRig(t, 3*time.Second, 1, func(r *rig) { r.keepOnDisk(t) })
 	w := &walk{rig: r}
 	a := r.oauth(sandbox.RotateStrict, time.Hour)
