@@ -3,9 +3,7 @@ package coordinator
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"slices"
-	"sync"
 
 	"freshet/tracing"
 )
@@ -367,36 +365,4 @@ func (n *Node) noteValue(ctx context.Context, cell *cell, v *View, old bool) {
 		slog.Group("freshet", slog.String("node", n.name), slog.String("token", v.Name.String()), slog.Int64("version", v.Token.Version)))
 	span.End(nil)
 	n.log.DebugContext(ctx, "applied", "token", v.Name.String(), "version", v.Token.Version, "expires", v.Token.Expires)
-}
-
-// inbox tells the leader which apps have changed; a level, not a queue.
-type inbox struct {
-	wake chan struct{} // holds one
-
-	mu   sync.Mutex
-	apps map[string]struct{}
-	all  bool
-}
-
-func (i *inbox) put(t *touched) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.apps == nil {
-		i.apps = map[string]struct{}{}
-	}
-	maps.Copy(i.apps, t.apps)
-	i.all = i.all || t.all
-	select {
-	case i.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take returns the apps that have changed since it was last called.
-func (i *inbox) take() (apps map[string]struct{}, all bool) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	apps, all = i.apps, i.all
-	i.apps, i.all = nil, false
-	return apps, all
 }

@@ -194,7 +194,7 @@ func (n *Node) explainPushed(v *View, now time.Time, e Explanation) Explanation 
 	case StatusExpired:
 		e.Todo = "its values are pushed, and the last one ended at " + clock(v.State.Expires) + ": push a new one with: " + push
 	case StatusBlocked:
-		e.Todo = "the pushed value was reported dead at " + clock(v.State.Verdict.At) + ", and nobody can be asked for another one: push one that lives with: " + push
+		e.Todo = "the pushed value was reported dead" + reportedAt(v.State) + ", and nobody can be asked for another one: push one that lives with: " + push
 	case StatusPaused:
 		e.Todo = n.whyPaused(v.Name.App)
 		if n.inputWaits(v.Name) {
@@ -208,4 +208,12 @@ func (n *Node) explainPushed(v *View, now time.Time, e Explanation) Explanation 
 	}
 	e.Reason = firstOf(e.Reason, ReasonAwaitsPush)
 	return e
+}
+
+// reportedAt says when a value was reported, which a state of a snapshot does not know.
+func reportedAt(s State) string {
+	if s.Verdict.At.IsZero() {
+		return ""
+	}
+	return " at " + clock(s.Verdict.At)
 }

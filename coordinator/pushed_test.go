@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"freshet/coordinator"
@@ -121,6 +122,31 @@ func TestReportOfAPushedValueIsVisibleUntilTheNextPush(t *testing.T) {
 		if err != nil || r.Answer != coordinator.AnswerReplaced {
 			c.Errorf("a report of what was replaced: %+v, %v", r, err)
 		}
+	})
+}
+
+// A node that serves from its snapshot does not know when the report came, and names no date.
+func TestReportOfAPushedValueIsToldFromASnapshot(t *testing.T) {
+	pushing(t, 1, func(c *cluster) {
+		c.push(c.nodes[0], "one")
+		c.serves("one", 1)
+		_, err := c.nodes[0].Report(c.Context(), accessToken, coordinator.ReportCall{Version: 1, Code: "401"})
+		c.must(err)
+		time.Sleep(time.Second)
+		c.told(c.nodes[0], coordinator.StatusBlocked, "reported dead at 20")
+
+		s := &shelf{}
+		m := c.join("n2", s.with)
+		synctest.Wait()
+		m.stop()
+		<-m.done
+		m = c.join("n2", s.with, away)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !m.Health().FromSnapshot {
+			c.Error("it does not serve from its snapshot")
+		}
+		c.told(m, coordinator.StatusBlocked, "reported dead, and nobody")
 	})
 }
 

@@ -83,3 +83,13 @@ func TestEveryAnswerSaysHowFreshItIs(t *testing.T) {
 		}
 	}
 }
+
+// Who has lost the way is told where the routes stand.
+func TestWhatIsNoRouteNamesTheDescription(t *testing.T) {
+	a, _ := newAPI(t, newFake().root())
+	w := do(t, a.Handler(), ask{method: http.MethodGet, target: "/nowhere"})
+	refused(t, w, 404, "not_found")
+	if !strings.Contains(w.Body.String(), "/v1/openapi.json") {
+		t.Errorf("it does not say where the routes stand: %s", w.Body)
+	}
+}

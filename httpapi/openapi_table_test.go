@@ -99,7 +99,7 @@ func parameters() map[string]parameter {
 		"names":         {"Names of tokens separated by commas, at most 500: app/token, or app for its access_token. A stream takes patterns as well, as permissions have them, e.g. shop/*; without names it tells of all that the client may read.", text},
 		"min_ttl":       {"Only a value that lives so long.", duration},
 		"after":         {"Only a version above this one.", map[string]any{"type": "integer", "format": "int64", "minimum": 0}},
-		"wait":          {"How long to wait for such a value, at most a minute. Without it nothing is waited for.", duration},
+		"wait":          {"How long to wait for such a value, at most a minute. Without it nothing is waited for.", map[string]any{"type": "string", "examples": []string{"10s", "1m"}}},
 		"state":         {"Only tokens in this state.", map[string]any{"type": "string", "enum": statuses()}},
 		"prefix":        {"Only names that begin so.", text},
 		"limit":         {"How many entries a page has; 100 unless told.", map[string]any{"type": "integer", "minimum": 1, "maximum": maxLimit}},

@@ -14,7 +14,7 @@ var (
 	errNoKey       = errors.New("send a client key: Authorization: Bearer <key>")
 	errWrongKey    = errors.New("the client key is not valid, or has expired")
 	errForbidden   = errors.New("this client may not do this, or not to this name")
-	errNoRoute     = errors.New("there is no such route")
+	errNoRoute     = errors.New("there is no such route; those of the API stand in its /v1/openapi.json")
 	errMethod      = errors.New("this route does not answer this method; the Allow header says which it does")
 	errTooLarge    = errors.New("the body is too large")
 	errMediaType   = errors.New("send the body as JSON: Content-Type: application/json")

@@ -74,6 +74,9 @@ func (a *applier) apply(ctx context.Context, apps *appsFile) error {
 	if len(apps.clients) > 0 {
 		a.say("note: clients are not applied (the file has %d); see freshet clients add", len(apps.clients))
 	}
+	if len(apps.apps) == 0 {
+		a.say("note: the file has no apps: nothing is applied, and nothing deleted")
+	}
 	var done []appliedApp
 	for _, app := range parentsFirst(apps.apps) {
 		one, err := a.applyApp(ctx, app.Name, wireApp(app), apps, before)

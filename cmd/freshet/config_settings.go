@@ -73,8 +73,8 @@ func settings() []setting {
 		textSetting("listen.api", "address of the API (default "+defaultAPI+")", func(c *config) *string { return &c.Listen.API }),
 		textSetting("listen.ops", "address of health (default "+defaultOps+")", func(c *config) *string { return &c.Listen.Ops }),
 		textSetting("listen.wechat", "address of a listener whose root /compat/wechat is (default: none)", func(c *config) *string { return &c.Listen.WeChat }),
-		textSetting("listen.oauth2", "the same for /compat/oauth2", func(c *config) *string { return &c.Listen.OAuth2 }),
-		textSetting("listen.hub", "the same for /compat/hub", func(c *config) *string { return &c.Listen.Hub }),
+		textSetting("listen.oauth2", "address of a listener whose root /compat/oauth2 is (default: none)", func(c *config) *string { return &c.Listen.OAuth2 }),
+		textSetting("listen.hub", "address of a listener whose root /compat/hub is (default: none)", func(c *config) *string { return &c.Listen.Hub }),
 		boolSetting("listen.insecure", "allow plain HTTP beyond this machine", func(c *config) *bool { return &c.Listen.Insecure }),
 		textSetting("listen.tls.cert", "PEM file of the API's certificate", func(c *config) *string { return &c.Listen.TLS.Cert }),
 		textSetting("listen.tls.key", "PEM file of its key", func(c *config) *string { return &c.Listen.TLS.Key }),
@@ -165,7 +165,7 @@ func sourcesOf(flags *pflag.FlagSet, env func(string) (string, bool)) sources {
 func variablesHelp() string {
 	var b strings.Builder
 	for _, s := range settings() {
-		fmt.Fprintf(&b, "  %-32s %s\n", s.variable(), s.path)
+		fmt.Fprintf(&b, "  %-37s %s\n", s.variable(), s.path)
 	}
 	return b.String()
 }

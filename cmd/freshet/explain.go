@@ -36,15 +36,21 @@ func (c *cluster) explainProblem(p *client.Problem) error {
 		return &codedError{code: exitRefused, err: errors.New(c.whyUnauthenticated())}
 	case client.CodeForbidden:
 		return &codedError{code: exitRefused, err: errors.New(whyForbidden(p))}
-	case client.CodeUnknownToken, client.CodeUnknownApp, client.CodeUnknownClient:
-		return &codedError{code: exitRefused, err: errors.New(detail(p))}
+	case client.CodeUnknownToken:
+		return &codedError{code: exitRefused, err: fmt.Errorf("%s; freshet status shows those there are", detail(p))}
+	case client.CodeUnknownApp:
+		return &codedError{code: exitRefused, err: fmt.Errorf("%s; freshet apps list shows those there are", detail(p))}
+	case client.CodeUnknownClient:
+		return &codedError{code: exitRefused, err: fmt.Errorf("%s; freshet clients list shows those there are", detail(p))}
 	case client.CodeNotFound:
 		return &codedError{code: exitUnreachable, err: fmt.Errorf("what answers at %s has no such route: is it the port of the API?", c.where())}
 	case client.CodeTokenPending, client.CodeNoValidToken, client.CodeNoNewerToken, client.CodeReauthorize, client.CodeBudgetExhausted:
 		return &codedError{code: exitNoToken, err: errors.New(tokenDetail(p))}
 	case client.CodeInvalidRequest, client.CodeBodyTooLarge, client.CodeMediaType:
 		return &codedError{code: exitUsage, err: errors.New(detail(p))}
-	case client.CodeNotSynced, client.CodeDraining, client.CodeUnavailable:
+	case client.CodeUnavailable: // its detail says to try again
+		return &codedError{code: exitUnreachable, err: errors.New(detail(p))}
+	case client.CodeNotSynced, client.CodeDraining:
 		return &codedError{code: exitUnreachable, err: fmt.Errorf("%s; try again, or another node", detail(p))}
 	}
 	if strings.HasPrefix(p.Code, "http_") {

@@ -34,7 +34,10 @@ func TestRefusalsAreToldWithTheirExitCode(t *testing.T) {
 	}{
 		"unknown key":    {client.Problem{Status: 401, Code: client.CodeUnauthenticated}, exitRefused, "the cluster does not know this client key"},
 		"forbidden":      {client.Problem{Status: 403, Code: client.CodeForbidden, Detail: "no read on shop"}, exitRefused, "the client key may not do this: no read on shop"},
-		"unknown token":  {client.Problem{Status: 404, Code: client.CodeUnknownToken, Title: "no such token"}, exitRefused, "no such token"},
+		"unknown token":  {client.Problem{Status: 404, Code: client.CodeUnknownToken, Title: "no such token"}, exitRefused, "no such token; freshet status shows"},
+		"unknown app":    {client.Problem{Status: 404, Code: client.CodeUnknownApp, Title: "no such app"}, exitRefused, "no such app; freshet apps list shows"},
+		"unknown client": {client.Problem{Status: 404, Code: client.CodeUnknownClient, Title: "no such client"}, exitRefused, "no such client; freshet clients list shows"},
+		"etcd away":      {client.Problem{Status: 503, Code: client.CodeUnavailable, Detail: "etcd did not answer in time: try again"}, exitUnreachable, "freshet: etcd did not answer in time: try again\n"},
 		"pending":        {client.Problem{Status: 503, Code: client.CodeTokenPending, Detail: "no value yet", State: "blocked", Reason: "invalid_secret"}, exitNoToken, "no value yet: invalid_secret (state blocked); ask again in 7s"},
 		"expired":        {client.Problem{Status: 503, Code: client.CodeNoValidToken, Detail: "gone"}, exitNoToken, "gone"},
 		"not newer":      {client.Problem{Status: 503, Code: client.CodeNoNewerToken, Detail: "none"}, exitNoToken, "none"},

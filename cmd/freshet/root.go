@@ -112,7 +112,7 @@ Verbs that talk to a cluster:
 Verbs that run a node, each for the setting beside it. A flag wins over a
 variable, a variable over the file, the file over the default:
 
-  FRESHET_CONFIG                   the configuration file
+  FRESHET_CONFIG                        the configuration file
 ` + strings.TrimRight(variablesHelp(), "\n")
 }
 

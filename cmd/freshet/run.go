@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os/exec"
 	"slices"
@@ -53,12 +54,21 @@ the API. FRESHET_KEY is not handed on.`,
 		for _, v := range variables {
 			token, err := c.Token(ctx, v.token, opts)
 			if err != nil {
-				return c.livesTooShort(ctx, v.token, opts, err)
+				return ofToken(v.token, c.explain(c.livesTooShort(ctx, v.token, opts, err)))
 			}
 			values[v.name] = token.Value
 		}
 		return become(path, args, childEnvironment(t, values))
 	})
+}
+
+// ofToken says which of several tokens it is that has no value.
+func ofToken(name string, err error) error {
+	code := exitCode(err)
+	if code != exitNoToken && code != exitRefused || strings.Contains(err.Error(), name) {
+		return err
+	}
+	return &codedError{code: code, err: fmt.Errorf("%s: %w", name, err)}
 }
 
 // tokenVariable is a variable and the token whose value it gets.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -60,6 +62,9 @@ for a cluster, and copy the file to every node.`,
 			return nil
 		}
 		ring, err := seal.Create(file())
+		if path, ok := errors.AsType[*os.PathError](err); ok {
+			return usagef("the key file %s cannot be written: %s", file(), writeProblem(path))
+		}
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -136,6 +137,9 @@ func writeProblem(err error) string {
 // replaceFile puts a file that only this user may read in the place of another
 // one in one step: whoever opens it sees the old text or the new one.
 func replaceFile(path string, text []byte) (err error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return &os.PathError{Op: "writing", Path: path, Err: syscall.EISDIR}
+	}
 	draft, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600
 	if err != nil {
 		return err
