@@ -43,6 +43,9 @@ names a folder. Everything listens on this machine only.`,
 		if d.mode != "stable" && d.mode != "plain" {
 			return usagef("--mode: expected stable or plain")
 		}
+		if err := checkScale(d.scale); err != nil {
+			return err
+		}
 		return d.run(cmd.Context())
 	}
 	return cmd

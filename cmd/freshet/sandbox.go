@@ -36,6 +36,9 @@ token. The sandbox asks nobody for a key: keep it where only tests reach it.`,
 	scale := cmd.Flags().Float64("time-scale", 1, "how many times faster than ours the platforms' clock runs")
 	apps := cmd.Flags().StringArray("app", nil, "appid:VARIABLE, an app and the variable that holds its secret; again for more")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkScale(*scale); err != nil {
+			return err
+		}
 		known, err := sandboxApps(*apps, t.env)
 		if err != nil {
 			return err
@@ -47,6 +50,14 @@ token. The sandbox asks nobody for a key: keep it where only tests reach it.`,
 		return serveSandbox(cmd.Context(), t, *listen, box)
 	}
 	return cmd
+}
+
+// checkScale refuses a clock that stands still or goes backwards.
+func checkScale(scale float64) error {
+	if scale <= 0 {
+		return usagef("--time-scale: expected a number above 0, like 60")
+	}
+	return nil
 }
 
 // sandboxApps reads the flags --app.

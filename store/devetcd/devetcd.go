@@ -11,8 +11,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
+	"path/filepath"
 	"time"
 
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
@@ -31,6 +35,7 @@ type Config struct {
 
 const (
 	readyWithin     = 30 * time.Second
+	freeWithin      = 3 * time.Second // a former process may be about to end
 	compactEvery    = "10m"
 	quotaBytes      = 1 << 30
 	progressEvery   = 5 * time.Second
@@ -48,6 +53,9 @@ func Start(ctx context.Context, c Config) (*Etcd, error) {
 	if err != nil {
 		return nil, err
 	}
+	if taken(c.Dir) {
+		return nil, fmt.Errorf("starting the embedded etcd in %q: another process uses this folder: stop that one, or choose another folder", c.Dir)
+	}
 	server, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("starting the embedded etcd in %q: %w", c.Dir, err)
@@ -57,6 +65,20 @@ func Start(ctx context.Context, c Config) (*Etcd, error) {
 		return nil, fmt.Errorf("starting the embedded etcd in %q: %w", c.Dir, err)
 	}
 	return &Etcd{server: server}, nil
+}
+
+// taken reports whether another process has opened the data: etcd would wait for it
+// without a word, for as long as it lives. What else may be wrong etcd says itself.
+func taken(dir string) bool {
+	path := filepath.Join(dir, "member", "snap", "db")
+	if _, err := os.Stat(path); err != nil {
+		return false // there is none yet
+	}
+	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: freeWithin})
+	if err == nil {
+		_ = db.Close() // nothing was written
+	}
+	return errors.Is(err, bbolterrors.ErrTimeout)
 }
 
 // Client returns a new client that calls the server without a socket. The caller closes it.

@@ -2,6 +2,7 @@ package devetcd_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -57,6 +58,18 @@ func TestItListensOnlyWhereItIsTold(t *testing.T) {
 func TestADirectoryIsNeeded(t *testing.T) {
 	if _, err := devetcd.Start(t.Context(), devetcd.Config{}); err == nil {
 		t.Error("Start without a directory succeeded")
+	}
+}
+
+func TestAFolderInUseIsNotWaitedForWithoutAWord(t *testing.T) {
+	dir := t.TempDir()
+	first, err := devetcd.Start(t.Context(), devetcd.Config{Dir: dir, Fast: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if _, err := devetcd.Start(t.Context(), devetcd.Config{Dir: dir, Fast: true}); err == nil || !strings.Contains(err.Error(), "another process uses this folder") {
+		t.Errorf("a second start: %v", err)
 	}
 }
 
