@@ -70,6 +70,28 @@ func TestDeposedRefresherSavesItsResult(t *testing.T) {
 	})
 }
 
+// The same where the platform repeats the value that is held: the state says so, of
+// an epoch that is over by then.
+func TestDeposedRefresherSavesARepeatedValue(t *testing.T) {
+	bubble(t, 2, func(c *cluster) {
+		c.apply(c.nodes[0], shop("stable"))
+		before := c.value(c.nodes[0], accessToken, 0).State
+		synctest.Wait() // until the others know it
+		leader, others := c.refresher()
+		c.fault(sandbox.Fault{Kind: sandbox.KindStableToken, Count: 1, Do: sandbox.Delay, Delay: 4 * time.Second})
+		_, err := others[0].Refresh(c.Context(), accessToken, coordinator.RefreshCall{})
+		c.must(err)
+		time.Sleep(time.Second)
+		leader.store.LoseSession(true)
+		time.Sleep(time.Minute)
+		v := c.value(others[0], accessToken, 0)
+		newest := v.State.NewestOutcome()
+		if now := others[0].Status(); newest.Result != coordinator.ResultSame || v.State.Epoch != before.Epoch || now.Epoch <= before.Epoch || c.calls(sandbox.KindStableToken) != 2 {
+			c.Errorf("result %q of epoch %d in epoch %d after %d calls", newest.Result, v.State.Epoch, now.Epoch, c.calls(sandbox.KindStableToken))
+		}
+	})
+}
+
 // A result whose intent was taken over is salvaged; the refresher finds it and
 // publishes it without another call.
 func TestSalvagedResultIsPublished(t *testing.T) {

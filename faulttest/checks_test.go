@@ -67,6 +67,10 @@ func budget(calls int) coordinator.Budget {
 
 func TestTheLedgerFindsWhatMustNotBeWritten(t *testing.T) {
 	salvaged := coordinator.State{Name: shop, Epoch: 1}.WithOutcome(coordinator.Outcome{Attempt: "a", Result: coordinator.ResultSalvaged})
+	ended := func(r coordinator.Result) coordinator.State {
+		return coordinator.State{Name: shop, Epoch: 1}.WithOutcome(coordinator.Outcome{Attempt: "a", Result: r})
+	}
+	last := gone(intent("a"))[0]
 	for name, test := range map[string]struct {
 		history [][]coordinator.Event
 		want    string
@@ -75,12 +79,18 @@ func TestTheLedgerFindsWhatMustNotBeWritten(t *testing.T) {
 		"an old leader's write":  {[][]coordinator.Event{put(elected(1)), put(elected(2)), put(version(1, "x"))}, "after epoch 2 had begun"},
 		"an old leader's intent": {[][]coordinator.Event{put(elected(1)), put(elected(2)), put(intent("a"))}, "after epoch 2 had begun"},
 		"a salvaged result":      {[][]coordinator.Event{put(elected(1)), put(elected(2)), put(version(1, "x"), salvaged)}, ""},
-		"an app that is applied": {[][]coordinator.Event{put(elected(1)), put(elected(2)), put(coordinator.App{Name: "shop"}, coordinator.State{Name: shop, Epoch: 1})}, ""},
-		"a version left out":     {[][]coordinator.Event{put(version(1, "x")), put(version(3, "y"))}, "follows version 1"},
-		"a version that is back": {[][]coordinator.Event{put(version(1, "x")), put(version(2, "y")), put(version(1, "x"))}, "follows version 2"},
-		"two of one version":     {[][]coordinator.Event{put(version(1, "x")), put(version(1, "y"))}, "has a second value"},
-		"another expiry":         {[][]coordinator.Event{put(version(1, "x")), put(version(1, "x"))}, ""},
-		"a budget that jumps":    {[][]coordinator.Event{put(), put(intent("a"), budget(2))}, "from 0 calls to 2"},
+		"a repeated value":       {[][]coordinator.Event{put(elected(1)), put(elected(2)), append(put(ended(coordinator.ResultSame)), last)}, ""},
+		"a refresh token beside a failure": {
+			[][]coordinator.Event{put(elected(1)), put(elected(2)), append(put(ended(coordinator.ResultFailed), coordinator.Grant{App: "shop"}), last)}, "",
+		},
+		"an old leader's failure": {[][]coordinator.Event{put(elected(1)), put(elected(2)), append(put(ended(coordinator.ResultFailed)), last)}, "after epoch 2 had begun"},
+		"an old leader's note":    {[][]coordinator.Event{put(elected(1)), put(elected(2)), put(ended(coordinator.ResultSame))}, "after epoch 2 had begun"},
+		"an app that is applied":  {[][]coordinator.Event{put(elected(1)), put(elected(2)), put(coordinator.App{Name: "shop"}, coordinator.State{Name: shop, Epoch: 1})}, ""},
+		"a version left out":      {[][]coordinator.Event{put(version(1, "x")), put(version(3, "y"))}, "follows version 1"},
+		"a version that is back":  {[][]coordinator.Event{put(version(1, "x")), put(version(2, "y")), put(version(1, "x"))}, "follows version 2"},
+		"two of one version":      {[][]coordinator.Event{put(version(1, "x")), put(version(1, "y"))}, "has a second value"},
+		"another expiry":          {[][]coordinator.Event{put(version(1, "x")), put(version(1, "x"))}, ""},
+		"a budget that jumps":     {[][]coordinator.Event{put(), put(intent("a"), budget(2))}, "from 0 calls to 2"},
 		"a budget that goes back": {
 			[][]coordinator.Event{put(budget(5)), put(intent("a"), budget(4))}, "from 5 calls to 4",
 		},

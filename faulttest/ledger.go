@@ -110,7 +110,7 @@ func (l *Ledger) keepLocked(b coordinator.Batch) {
 	if saved {
 		l.salvaged++
 	}
-	saved = saved || applies(b)
+	saved = saved || applies(b) || endsByIntent(b)
 	for _, event := range b.Events {
 		l.fenced(b, event, saved)
 		l.event(b, event)
@@ -138,7 +138,7 @@ func (l *Ledger) closeMissing(b coordinator.Batch) {
 
 // fenced complains of a write that carries an epoch although a later leadership
 // had begun. A result that its owner saved by the intent alone, after it was
-// deposed, says that it was salvaged and is none of them.
+// deposed, is none of them; it says that it was salvaged, or see endsByIntent.
 func (l *Ledger) fenced(b coordinator.Batch, e coordinator.Event, saved bool) {
 	epoch, newest := epochOf(e), l.newestLocked().Epoch
 	_, elected := e.Record.(coordinator.Elected)
@@ -319,6 +319,24 @@ func isSalvaged(b coordinator.Batch) bool {
 		}
 	}
 	return false
+}
+
+// endsByIntent reports whether a batch ends an attempt in a way that does not say
+// whether its owner still led, and that it may save by its intent alone: the platform
+// repeated the value that is held, or a new refresh token came beside a failure.
+func endsByIntent(b coordinator.Batch) bool {
+	ended, same, rotated := false, false, false
+	for _, event := range b.Events {
+		switch record := event.Record.(type) {
+		case coordinator.Intent:
+			ended = ended || event.Deleted
+		case coordinator.State:
+			same = same || record.NewestOutcome().Result == coordinator.ResultSame
+		case coordinator.Grant:
+			rotated = rotated || !event.Deleted
+		}
+	}
+	return ended && (same || rotated)
 }
 
 // applies reports whether a batch is a change of an app, which any node may write
