@@ -90,10 +90,16 @@ func (c *Cluster) dueLocked() time.Time {
 	if len(c.expiries) > 0 {
 		due = c.expiries[0].at
 	}
+	return earliest(due, c.endingLocked())
+}
+
+// endingLocked returns when the next session ends unless it is renewed, zero for never.
+func (c *Cluster) endingLocked() time.Time {
+	var ending time.Time
 	for _, s := range c.sessions {
-		due = earliest(due, s.ends)
+		ending = earliest(ending, s.ends)
 	}
-	return due
+	return ending
 }
 
 // earliest returns the earlier of two instants, where zero means never.
@@ -104,8 +110,8 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// sleep returns when changed or done is closed, or at the instant at; zero means never.
-func sleep(done, changed <-chan struct{}, at time.Time) {
+// sleep returns when woken or done is closed, or at the instant at; zero means never.
+func sleep(done, woken <-chan struct{}, at time.Time) {
 	var alarm <-chan time.Time
 	if !at.IsZero() {
 		timer := time.NewTimer(time.Until(at))
@@ -114,7 +120,7 @@ func sleep(done, changed <-chan struct{}, at time.Time) {
 	}
 	select {
 	case <-done:
-	case <-changed:
+	case <-woken:
 	case <-alarm:
 	}
 }

@@ -2,17 +2,12 @@ package memory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"time"
 
 	"freshet/coordinator"
 )
-
-// infoEvery is how often a node looks whether what it says of itself has changed:
-// each third of a session's life, 5 s by default.
-func (c *Cluster) infoEvery() time.Duration { return c.config.SessionTTL / 3 }
 
 // Join keeps the node registered until ctx ends, whose error it returns.
 func (s *Store) Join(ctx context.Context, info func() coordinator.NodeInfo) error {
@@ -39,7 +34,7 @@ func (s *Store) register(ctx context.Context, info coordinator.NodeInfo) (*sessi
 		if err := s.reach(ctx); err != nil {
 			return nil, err
 		}
-		held, changed, due := s.tryRegister(info)
+		held, moved, due := s.tryRegister(info)
 		if held != nil {
 			return held, nil
 		}
@@ -49,32 +44,33 @@ func (s *Store) register(ctx context.Context, info coordinator.NodeInfo) (*sessi
 		if !time.Now().Before(patience) {
 			return nil, fmt.Errorf("registering node %q: %w", info.Name, coordinator.ErrNameTaken)
 		}
-		sleep(ctx.Done(), changed, earliest(due, patience))
+		sleep(ctx.Done(), moved, earliest(due, patience))
 	}
 }
 
 // tryRegister registers the node, or says what to wait for.
-func (s *Store) tryRegister(info coordinator.NodeInfo) (held *session, changed <-chan struct{}, due time.Time) {
+func (s *Store) tryRegister(info coordinator.NodeInfo) (held *session, moved <-chan struct{}, due time.Time) {
 	c := s.cluster
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.expireLocked()
 	other, taken := recordAt[coordinator.NodeInfo](c, keyOf(info))
 	if taken && other.Instance != info.Instance {
-		return nil, c.changed, c.dueLocked()
+		return nil, c.moved, c.endingLocked()
 	}
 	return s.beginLocked(keyOf(info), info), nil, due
 }
 
-// stay keeps the registration alive and true.
+// stay keeps the registration alive and true: with each keepalive, every third of
+// a session's life, the node says again what it says of itself.
 func (s *Store) stay(ctx context.Context, held *session, info func() coordinator.NodeInfo) error {
+	said := held.renew // written by who tends the session: this goroutine
 	for {
-		round, cancel := context.WithTimeout(ctx, s.cluster.infoEvery())
-		err := s.tend(round.Done(), held, nil)
-		cancel()
-		if ctx.Err() != nil || !errors.Is(err, errDone) {
+		err := s.tend(ctx.Done(), held, func() bool { return held.renew.After(said) })
+		if err != nil {
 			return err
 		}
+		said = held.renew
 		s.rewrite(held, info())
 	}
 }

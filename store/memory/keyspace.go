@@ -28,6 +28,7 @@ type tx struct {
 	revision int64
 	events   []coordinator.Event
 	touched  bool
+	moved    bool // a key that hangs on a session was written or deleted
 }
 
 // updateLocked applies do as one revision, unless it changes nothing, and
@@ -43,7 +44,11 @@ func (c *Cluster) updateLocked(do func(t *tx)) int64 {
 		c.history = append(c.history, change{t.revision, t.events})
 		c.trimLocked()
 	}
-	c.wakeLocked()
+	if t.moved {
+		c.wakeLocked()
+	} else {
+		c.newsLocked()
+	}
 	return c.revision
 }
 
@@ -57,9 +62,18 @@ func (c *Cluster) trimLocked() {
 	c.history = slices.Clone(c.history[half:])
 }
 
-func (c *Cluster) wakeLocked() {
+// newsLocked wakes who follows the records. Sessions sleep on: a quiet cluster
+// writes a heartbeat every three seconds, weeks of it in a test.
+func (c *Cluster) newsLocked() {
 	close(c.changed)
 	c.changed = make(chan struct{})
+}
+
+// wakeLocked wakes everybody.
+func (c *Cluster) wakeLocked() {
+	c.newsLocked()
+	close(c.moved)
+	c.moved = make(chan struct{})
 }
 
 // put writes a record under its own key.
@@ -86,7 +100,7 @@ func (t *tx) set(k key, e *entry) {
 		t.cluster.keys[k.kind] = map[string]*entry{}
 	}
 	t.cluster.keys[k.kind][k.id] = e
-	t.note(k)
+	t.note(k, e)
 }
 
 // delete removes a key, if there is one.
@@ -96,7 +110,7 @@ func (t *tx) delete(k key) {
 		return
 	}
 	delete(t.cluster.keys[k.kind], k.id)
-	t.note(k)
+	t.note(k, e)
 	if e.record != nil {
 		t.events = append(t.events, coordinator.Event{Record: identityOf(e.record), Deleted: true})
 	}
@@ -111,8 +125,9 @@ func (t *tx) deleteAll(of kind, chosen func(coordinator.Record) bool) {
 	}
 }
 
-func (t *tx) note(k key) {
+func (t *tx) note(k key, e *entry) {
 	t.touched = true
+	t.moved = t.moved || e.session != nil
 	if k.kind == kindApp {
 		t.cluster.apps = t.revision
 	}

@@ -68,7 +68,8 @@ type Cluster struct {
 	expiries  expiries
 	room      coordinator.Room
 	format    int           // of records, as Finalize raised it
-	changed   chan struct{} // closed and replaced whenever a waiter should look again
+	changed   chan struct{} // closed and replaced with every revision, and with moved
+	moved     chan struct{} // closed and replaced when sessions or who can reach the cluster have changed
 }
 
 // New returns an empty cluster.
@@ -77,6 +78,7 @@ func New(config Config) *Cluster {
 		config:  config.withDefaults(),
 		keys:    map[kind]map[string]*entry{},
 		changed: make(chan struct{}),
+		moved:   make(chan struct{}),
 	}
 }
 

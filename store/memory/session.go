@@ -96,20 +96,20 @@ func (s *Store) tend(done <-chan struct{}, held *session, until func() bool) err
 			return errDone
 		default:
 		}
-		ready, lost, changed, at := s.look(held, until)
+		ready, lost, moved, at := s.look(held, until)
 		switch {
 		case lost:
 			return coordinator.ErrLeadershipLost
 		case ready:
 			return nil
 		}
-		sleep(done, changed, at)
+		sleep(done, moved, at)
 	}
 }
 
 // look renews a session if that is due and says how things stand: what tend
 // waits for, and until when.
-func (s *Store) look(held *session, until func() bool) (ready, lost bool, changed <-chan struct{}, at time.Time) {
+func (s *Store) look(held *session, until func() bool) (ready, lost bool, moved <-chan struct{}, at time.Time) {
 	c := s.cluster
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,12 +119,12 @@ func (s *Store) look(held *session, until func() bool) (ready, lost bool, change
 		held.over = true
 		return false, true, nil, at
 	}
-	at = earliest(c.dueLocked(), held.until)
+	at = earliest(c.endingLocked(), held.until)
 	if !held.beat.IsZero() {
 		at = earliest(at, held.beat.Add(c.config.SessionTTL))
 	}
 	if s.cut {
-		return false, false, c.changed, at
+		return false, false, c.moved, at
 	}
 	if !now.Before(held.renew) && c.holdsLocked(held) {
 		held.ends = now.Add(c.config.SessionTTL)
@@ -133,7 +133,7 @@ func (s *Store) look(held *session, until func() bool) (ready, lost bool, change
 	if now.Before(held.renew) {
 		at = earliest(at, held.renew)
 	}
-	return until != nil && until(), false, c.changed, at
+	return until != nil && until(), false, c.moved, at
 }
 
 // reliesLocked reports whether the node may still rely on its session, by all

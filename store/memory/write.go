@@ -87,14 +87,14 @@ func (s *Store) reach(ctx context.Context) error {
 			return err
 		}
 		s.cluster.mu.Lock()
-		cut, changed := s.cut, s.cluster.changed
+		cut, moved := s.cut, s.cluster.moved
 		s.cluster.mu.Unlock()
 		if !cut {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-		case <-changed:
+		case <-moved:
 		}
 	}
 }
