@@ -196,6 +196,7 @@ func TestLatePushDoesNotReplaceOneThatWaits(t *testing.T) {
 			c.Errorf("got error %v, want %v", err, coordinator.ErrConflict)
 		}
 		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		synctest.Wait() // a node that has not heard of it answers at once that the app is paused
 		c.serves("new", 1)
 	})
 }
@@ -299,6 +300,7 @@ func TestPromisedVersionComes(t *testing.T) {
 			synctest.Wait()
 		}
 		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		synctest.Wait()
 		c.serves("one", 2)
 	})
 }
