@@ -129,7 +129,12 @@ func slowly(d time.Duration) func(context.Context) error {
 // granted runs a test of a cluster of two nodes that keep one token of a family.
 func granted(t *testing.T, f *family, test func(c *cluster)) {
 	t.Helper()
-	bubbleWith(t, 2, memory.Config{}, map[string]coordinator.Provider{"family": f}, test)
+	grantedOf(t, f, memory.Config{}, test)
+}
+
+func grantedOf(t *testing.T, f *family, config memory.Config, test func(c *cluster)) {
+	t.Helper()
+	bubbleWith(t, 2, config, map[string]coordinator.Provider{"family": f}, test)
 }
 
 // crm is the app of the tests of rotation.

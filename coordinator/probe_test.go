@@ -15,7 +15,7 @@ func (c *cluster) looks() int {
 // A living value is looked at every five minutes, give or take, and nothing else
 // comes of it; a new refresher does not look at everything at once.
 func TestLivingValueIsLookedAtNowAndThen(t *testing.T) {
-	bubble(t, 2, func(c *cluster) {
+	bubbleOf(t, 2, calm(), func(c *cluster) {
 		c.apply(c.nodes[0], shop("plain"))
 		c.value(c.nodes[0], accessToken, 0)
 		time.Sleep(10 * time.Hour)

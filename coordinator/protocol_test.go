@@ -144,7 +144,7 @@ func TestResultOfAFormerLifeIsDropped(t *testing.T) {
 }
 
 func TestWrongSecretIsProbedSlowlyAndMendedAtOnce(t *testing.T) {
-	bubble(t, 2, func(c *cluster) {
+	bubbleOf(t, 2, calm(), func(c *cluster) {
 		app := shop("plain")
 		app.Credentials["secret"] = coordinator.NewSecret("wrong")
 		c.apply(c.nodes[0], app)
@@ -166,7 +166,7 @@ func TestWrongSecretIsProbedSlowlyAndMendedAtOnce(t *testing.T) {
 }
 
 func TestUpstreamThatIsDownIsNotHammered(t *testing.T) {
-	bubble(t, 2, func(c *cluster) {
+	bubbleOf(t, 2, calm(), func(c *cluster) {
 		c.apply(c.nodes[0], shop("plain"))
 		c.value(c.nodes[1], accessToken, 0)
 		c.fault(sandbox.Fault{Kind: sandbox.KindToken, Do: sandbox.Status})
@@ -181,7 +181,7 @@ func TestUpstreamThatIsDownIsNotHammered(t *testing.T) {
 }
 
 func TestQuotaWaitsForItsDay(t *testing.T) {
-	bubble(t, 2, func(c *cluster) {
+	bubbleOf(t, 2, calm(), func(c *cluster) {
 		c.fault(sandbox.Fault{Kind: sandbox.KindToken, Count: 1, Do: sandbox.Errcode, Errcode: 45009})
 		c.apply(c.nodes[0], shop("plain"))
 		time.Sleep(time.Second)
@@ -268,7 +268,7 @@ func TestBudgetHoldsWhereRefreshersDieInTheirCalls(t *testing.T) {
 }
 
 func TestPausedAppIsLeftAlone(t *testing.T) {
-	bubble(t, 2, func(c *cluster) {
+	bubbleOf(t, 2, calm(), func(c *cluster) {
 		c.apply(c.nodes[0], shop("plain"))
 		c.value(c.nodes[1], accessToken, 0)
 		c.must(c.nodes[1].PauseApp(c.Context(), "shop", true))

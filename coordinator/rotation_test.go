@@ -14,7 +14,7 @@ import (
 
 func TestRotatedGrantIsPublishedWithItsToken(t *testing.T) {
 	f := newFamily(coordinator.RotationStrict)
-	granted(t, f, func(c *cluster) {
+	grantedOf(t, f, calm(), func(c *cluster) {
 		c.apply(c.nodes[0], crm("r1"))
 		c.value(c.nodes[1], crmToken, 0)
 		time.Sleep(48 * time.Hour)
@@ -136,7 +136,7 @@ func TestGrantIsNotReplacedByTheOneItCameFrom(t *testing.T) {
 // alone, however often somebody asks; a new grant settles it.
 func TestLostAnswerIsUncertainUntilANewGrant(t *testing.T) {
 	f := newFamily(coordinator.RotationStrict)
-	granted(t, f, func(c *cluster) {
+	grantedOf(t, f, calm(), func(c *cluster) {
 		f.next(lost)
 		c.apply(c.nodes[0], crm("r1"))
 		time.Sleep(time.Minute)
@@ -209,7 +209,7 @@ func TestGraceEnds(t *testing.T) {
 func TestLastChanceIsTakenOnce(t *testing.T) {
 	f := newFamily(coordinator.RotationStrict)
 	f.rotation.LastChance = true
-	granted(t, f, func(c *cluster) {
+	grantedOf(t, f, calm(), func(c *cluster) {
 		c.apply(c.nodes[0], crm("r1"))
 		v := c.value(c.nodes[0], crmToken, 0)
 		f.next(lost)
