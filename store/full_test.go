@@ -126,6 +126,7 @@ func (f *full) apply() {
 		Name: "shop", Provider: "wechat", Owner: "api:test", Options: map[string]string{"mode": "plain"},
 		Credentials: map[string]coordinator.Secret{"appid": coordinator.NewSecret(fullAppID), "secret": coordinator.NewSecret("secret")},
 		Tokens:      map[string]coordinator.TokenSettings{shop.Token: {}},
+		Refresh:     coordinator.RefreshSettings{Timeout: time.Minute},
 	}, coordinator.Applying{})))
 	f.value(0)
 }
@@ -161,12 +162,13 @@ func TestNothingIsRefreshedWhileEtcdIsAlmostFull(t *testing.T) {
 func TestAResultInHandIsKeptUntilEtcdHasRoom(t *testing.T) {
 	f := newFull(t)
 	f.apply()
-	must(t, f.box.AddFault(sandbox.Fault{Kind: sandbox.KindToken, Do: sandbox.Delay, Delay: 7 * time.Second}))
+	must(t, f.box.AddFault(sandbox.Fault{Kind: sandbox.KindToken, Do: sandbox.Delay, Delay: time.Hour}))
 	calls := f.calls()
 	must(t, second(f.node.Refresh(soon(t), shop, coordinator.RefreshCall{})))
 	f.until("a call is under way", func() bool { return f.calls() == calls+1 })
 	f.fill(func() bool { return false })
 	f.until("the alarm is seen", func() bool { return f.node.Room().Alarm })
+	f.box.ClearFaults("") // only now, however long that took
 	f.until("the call is answered", func() bool { return f.box.Oracle().Apps[fullAppID].Minting.InFlight == 0 })
 	sent, began := f.asked.Load(), time.Now()
 	sleep(t.Context(), 3*time.Second)
