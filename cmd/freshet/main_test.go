@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -12,11 +13,15 @@ import (
 // start it so, with the race detector in it where they have one.
 const reexec = "TEST_REEXEC_AS"
 
+// waiting is how many tests that mostly wait run at once, however few cores there are.
+const waiting = "4"
+
 // TestMain runs the tests, with "freshet" as a command of the scripts, unless this process was started as freshet or as a
 // member of an etcd cluster.
 func TestMain(m *testing.M) {
 	switch program := os.Getenv(reexec); program {
 	case "":
+		_ = flag.Set("test.parallel", waiting) // the command line has the last word
 		testscript.Main(m, map[string]func(){"freshet": main})
 	case "freshet":
 		if err := wearClock(); err != nil {

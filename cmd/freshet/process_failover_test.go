@@ -69,6 +69,7 @@ func TestACallThatDiedWithItsRefresherIsMadeAgain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for a session and for a call to be given up")
 	}
+	t.Parallel() // it mostly waits
 	r := startRig(t, 3*time.Second, 3)
 	app := r.shortLived(t)
 	timeout := 6 * time.Second // longer than a session, so that the wait for the call shows
@@ -123,6 +124,7 @@ func TestARefresherThatIsToldToStopHandsOverAtOnce(t *testing.T) {
 
 // TestARefresherThatIsToldToStopFinishesItsCall lets the platform take its time.
 func TestARefresherThatIsToldToStopFinishesItsCall(t *testing.T) {
+	t.Parallel() // it mostly waits
 	r := startRig(t, 3*time.Second, 3)
 	r.register(t, sandbox.App{AppID: shopID})
 	app := r.shop(shopID)

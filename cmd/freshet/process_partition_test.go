@@ -62,6 +62,7 @@ func TestAStoppedMemberHoldsRefreshingUpForAMoment(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits until connections are given up")
 	}
+	t.Parallel() // it mostly waits
 	r := startRig(t, 5*time.Second, 3)
 	r.register(t, sandbox.App{AppID: shopID})
 	r.apply(t, "shop", r.shop(shopID))

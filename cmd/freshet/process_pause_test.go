@@ -31,6 +31,7 @@ func freeze(t *testing.T, timeout time.Duration, busy func(r *rig, others []*nod
 	if testing.Short() {
 		t.Skip("it waits for a session to end")
 	}
+	t.Parallel() // it mostly waits
 	r := startRig(t, 2*time.Second, 3)
 	f := &frozen{rig: r, history: r.watch(t)}
 	r.register(t, sandbox.App{AppID: shopID, Overlap: time.Minute})

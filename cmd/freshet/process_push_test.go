@@ -17,6 +17,7 @@ func TestAPushOutlivesARefresherThatStandsStill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for a session to end")
 	}
+	t.Parallel() // it mostly waits
 	r := startRig(t, 2*time.Second, 3)
 	app := client.App{Provider: "static", Tokens: map[string]client.TokenSettings{"access_token": {}}}
 	if _, err := r.nodes[0].PutApp(t.Context(), "legacy", app, client.ApplyOptions{}); err != nil {

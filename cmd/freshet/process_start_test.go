@@ -17,6 +17,7 @@ import (
 // TestANodeWithoutItsEtcdSaysSoAndJoinsOnceItIsThere starts a node before its
 // etcd, and one whose address leads to something else.
 func TestANodeWithoutItsEtcdSaysSoAndJoinsOnceItIsThere(t *testing.T) {
+	t.Parallel() // it mostly waits
 	stranger := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(stranger.Close)
 	r := &rig{ttl: 3 * time.Second}
@@ -65,6 +66,7 @@ func (n *node) says(t *testing.T, texts ...string) {
 // TestANameIsTakenForAsLongAsItsNodeLives starts a second node of a name, and
 // after the first one's death a third.
 func TestANameIsTakenForAsLongAsItsNodeLives(t *testing.T) {
+	t.Parallel() // it mostly waits
 	r := startRig(t, 2*time.Second, 1)
 	r.register(t, sandbox.App{AppID: shopID})
 	r.apply(t, "shop", r.shop(shopID))

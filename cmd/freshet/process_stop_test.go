@@ -22,6 +22,7 @@ const (
 
 // TestNodesToldToStopWhileEtcdIsGoneEnd has nothing in hand: a value was just published.
 func TestNodesToldToStopWhileEtcdIsGoneEnd(t *testing.T) {
+	t.Parallel() // it mostly waits
 	r := startRig(t, 3*time.Second, 2)
 	r.register(t, sandbox.App{AppID: shopID})
 	r.apply(t, "shop", r.shop(shopID))

@@ -47,6 +47,7 @@ func testEtcd(t *testing.T) string {
 }
 
 func TestASecondNodeOfTheSameNameEndsWithAClearSentence(t *testing.T) {
+	t.Parallel() // it mostly waits
 	endpoint := testEtcd(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var first sync.WaitGroup
