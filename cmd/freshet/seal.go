@@ -97,20 +97,21 @@ The refresher then seals everything in etcd anew, once all nodes have the key;
 	}
 	file := keyFileFlag(t, cmd, defaultKeyFile)
 	output := addOutput(cmd, formatTable, formatJSON)
-	after := cmd.Flags().Duration("after", defaultSealAfter, "when the new key begins to seal")
+	after := defaultSealAfter
+	addLength(cmd.Flags(), &after, "after", "when the new key begins to seal")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		ring, err := seal.Load(file())
 		if err != nil {
 			return usagef("%w", err)
 		}
-		id, err := ring.Rotate(time.Now().Add(max(*after, 0)))
+		id, err := ring.Rotate(time.Now().Add(after))
 		if err != nil {
 			return err
 		}
 		if output.isJSON() {
 			return t.json(keyList{file(), ring.Keys()})
 		}
-		t.print("added seal key %d to %s; it seals in %s", id, file(), *after)
+		t.print("added seal key %d to %s; it seals in %s", id, file(), after)
 		t.say("Every node must have this file by then; \"freshet seal status\" shows what is sealed with which key.")
 		return nil
 	}
