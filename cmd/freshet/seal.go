@@ -195,7 +195,9 @@ func newSealDrop(t *terminal) *cobra.Command {
 		Short: "remove an old key from the file",
 		Long: `Removes a key from the file, if the cluster says that nothing in etcd is sealed
 with it. What a backup of etcd holds sealed with it can then be read only with
-an older copy of the file. --unchecked does not ask the cluster.`,
+an older copy of the file. --unchecked does not ask the cluster. Exit code 3
+means that something is still sealed with it, or that the client key may not
+ask; 1 that the file has no such key, or that it is the one that seals.`,
 		Example: "  freshet seal drop 1\n  freshet seal drop 1 --file /etc/freshet/seal.keys",
 		Args:    exactly(1),
 	}
