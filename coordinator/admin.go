@@ -98,7 +98,7 @@ func (n *Node) PauseApp(ctx context.Context, name string, paused bool) error {
 			return ErrUnknownApp
 		}
 		if app.Paused == paused {
-			return nil
+			return n.hears()
 		}
 		app.Paused = paused
 		change := AppChange{App: app, Seen: seen}

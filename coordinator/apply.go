@@ -52,7 +52,10 @@ func (n *Node) Apply(ctx context.Context, app App, how Applying) (Applied, error
 	for {
 		moved := n.cache.moved.wait()
 		applied, change, err := n.change(app, how)
-		if err != nil || applied.Change == ChangeUnchanged {
+		if err == nil && applied.Change == ChangeUnchanged {
+			return applied, n.hears()
+		}
+		if err != nil {
 			return applied, err
 		}
 		err = n.store.PutApp(ctx, change)
@@ -73,7 +76,10 @@ func (n *Node) Apply(ctx context.Context, app App, how Applying) (Applied, error
 // Preview says what Apply would do, and changes nothing.
 func (n *Node) Preview(app App, how Applying) (Applied, error) {
 	applied, _, err := n.change(app, how)
-	return applied, err
+	if err != nil {
+		return applied, err
+	}
+	return applied, n.hears()
 }
 
 // seen waits until the cache has what was written, so that whoever wrote it

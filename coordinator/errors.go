@@ -34,6 +34,7 @@ var (
 	ErrReauthorize     = errors.New("the grant is gone: the app must be authorised again")
 	ErrBudgetExhausted = errors.New("the budget of upstream calls is spent")
 	ErrNotSynced       = errors.New("this node has not read the cluster's state yet")
+	ErrStale           = errors.New("this node has heard nothing from etcd for a while, so it cannot tell whether anything would change: ask another one, or try again when etcd answers")
 	ErrInvalid         = errors.New("invalid input")
 )
 

@@ -35,6 +35,16 @@ func (n *Node) Health() Health {
 	}
 }
 
+// hears refuses to compare with memory alone: whoever is told that nothing changes
+// takes the cluster to be as he wants it, and a node that has long heard nothing
+// from it cannot know.
+func (n *Node) hears() error {
+	if n.Health().Stale {
+		return ErrStale
+	}
+	return nil
+}
+
 // age is for how long the node has lived, by the monotonic clock.
 func (n *Node) age() time.Duration { return n.now().Sub(n.born) }
 

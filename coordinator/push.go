@@ -29,6 +29,10 @@ type Push struct {
 	Scope    string            // granted scope
 	Extra    map[string]string // outputs that are not secret
 	By       string            // client that pushes
+
+	// IdempotencyKey names this push among those of By, however often it is sent;
+	// empty: each is one of its own.
+	IdempotencyKey string
 }
 
 // Pushed says what became of a push.
@@ -41,8 +45,10 @@ type Pushed struct {
 // Push takes a value for a token whose provider asks nobody. When it returns the
 // value is in the store, and whoever leads publishes it, once, unless the app is
 // deleted before, or another value is pushed. The value that is held already,
-// with the same that comes with it, gets the new end and keeps its version. Mistakes are *InvalidError. Where the
-// error is ErrAmbiguous it is safe to push again.
+// with the same that comes with it, gets the new end and keeps its version. One
+// that was pushed before under its idempotency key changes nothing and is answered
+// as it was then. Mistakes are *InvalidError. Where the error is ErrAmbiguous it is
+// safe to push again.
 func (n *Node) Push(ctx context.Context, name Name, p Push) (Pushed, error) {
 	if p.Lifetime != 0 {
 		p.Expires = n.now().Add(p.Lifetime)
@@ -57,7 +63,7 @@ func (n *Node) Push(ctx context.Context, name Name, p Push) (Pushed, error) {
 	}
 	ctx, span := n.tracer.Start(ctx, "push")
 	i := Input{
-		Name: name, ID: newID(), Value: p.Value, Type: p.Type, Scope: p.Scope, Extra: p.Extra,
+		Name: name, ID: p.id(name), Value: p.Value, Type: p.Type, Scope: p.Scope, Extra: p.Extra,
 		Pushed: n.now(), Expires: p.Expires, By: p.By, Node: n.name, Traceparent: tracing.Traceparent(ctx),
 	}
 	pushed, err := n.pushAgain(ctx, i)
@@ -71,53 +77,69 @@ func (n *Node) Push(ctx context.Context, name Name, p Push) (Pushed, error) {
 func (n *Node) pushAgain(ctx context.Context, i Input) (Pushed, error) {
 	for {
 		moved := n.cache.moved.wait()
-		v, err := n.pushable(i.Name)
-		if err != nil {
+		if err := n.pushable(i.Name); err != nil {
 			return Pushed{}, err
 		}
-		seen := n.standOn(&i, v)
-		err = n.store.PutInput(ctx, i, seen)
+		on, err := n.standOn(&i)
+		if err == nil && !on.sent {
+			err = n.store.PutInput(ctx, i, on.seen)
+		}
 		if !errors.Is(err, ErrConflict) {
-			return Pushed{Version: i.Wanted, Expires: i.Expires, View: v}, err
+			return Pushed{Version: i.Wanted, Expires: i.Expires, View: on.view}, err
 		}
 		select {
-		case <-moved: // the change that refused us arrives by the watch
+		case <-moved: // the change that refused us arrives by the watch, or has arrived as a whole
 		case <-ctx.Done():
 			return Pushed{}, ErrConflict
 		}
 	}
 }
 
-// pushable returns a token whose values are pushed.
-func (n *Node) pushable(name Name) (*View, error) {
-	v, err := n.existing(name)
-	if err != nil {
-		return nil, err
+// pushable says why values of a token cannot be pushed.
+func (n *Node) pushable(name Name) error {
+	if _, err := n.existing(name); err != nil {
+		return err
 	}
 	app, err := n.Effective(name.App)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if n.fetcher(app) != nil {
-		return nil, Invalidf("values of %s come from its platform (provider %q), and the next refresh would replace a pushed one: push to an app whose provider is static", name, app.Provider)
+		return Invalidf("values of %s come from its platform (provider %q), and the next refresh would replace a pushed one: push to an app whose provider is static", name, app.Provider)
 	}
-	return v, nil
+	return nil
 }
 
-// standOn completes an input with what this node knows of the token, and returns
-// the state it stands on.
-func (n *Node) standOn(i *Input, v *View) (seen State) {
+// footing is what this node knows of a token that is pushed to.
+type footing struct {
+	view *View
+	seen State
+	sent bool // the same push was sent before: there is nothing to write
+}
+
+// standOn completes an input with what this node knows of the token: one that was
+// sent before as it was then. It is a conflict while the value of that state is on
+// its way into the view, since whether the same is pushed could not be told.
+func (n *Node) standOn(i *Input) (on footing, err error) {
 	n.cache.reading(func(r *records) {
-		seen = r.states[i.Name]
-		waiting := r.inputs[i.Name]
-		i.Incarnation, i.Revision = seen.Incarnation, waiting.Revision
-		i.Wanted = seen.Version + 1
-		if v.Token != nil && v.Token.Version == seen.Version && i.repeats(*v.Token) {
-			i.Wanted = seen.Version
+		on.seen = r.states[i.Name]
+		on.view, _ = n.cache.view(i.Name)
+		if on.view == nil || on.view.State.Revision < on.seen.Revision {
+			err = ErrConflict
+			return
+		}
+		waiting, held := r.inputs[i.Name], on.view.Token
+		if on.sent, err = i.sentBefore(waiting, on.seen, held); on.sent || err != nil {
+			return
+		}
+		i.Incarnation, i.Revision = on.seen.Incarnation, waiting.Revision
+		i.Wanted = on.seen.Version + 1
+		if held != nil && held.Version == on.seen.Version && i.repeats(*held) {
+			i.Wanted = on.seen.Version
 		}
 		i.Wanted = max(i.Wanted, waiting.Wanted)
 	})
-	return seen
+	return on, err
 }
 
 // check says in one sentence what is wrong with a push.
@@ -135,6 +157,8 @@ func (p Push) check(now time.Time) error {
 		return Invalidf("the value lives for less than %s, too short to be served by every node: push one that lives longer", LeastPush)
 	case lives > MostPush:
 		return Invalidf("the value is to live for more than ten years: say when the platform lets it end")
+	case !isText(p.IdempotencyKey, maxName):
+		return Invalidf("the idempotency key is longer than %d bytes, or has spaces around it or control characters in it", maxName)
 	case !isText(p.Type, maxName):
 		return Invalidf("the token type is longer than %d bytes, or has spaces around it or control characters in it", maxName)
 	case !isText(p.Scope, maxDetail):

@@ -65,6 +65,52 @@ func TestAPushRightAfterARestoreIsServedByAll(t *testing.T) {
 	}
 }
 
+// What waited to be published when the backup was taken was published since, and
+// replaced: it must not come back above what was pushed after it.
+func TestAPushThatWaitsInABackupReplacesNoLaterOne(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.push(c.nodes[0], "one")
+		synctest.Wait()
+		restore := c.memory.Backup()
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.serves("one", 1)
+		time.Sleep(time.Minute)
+		c.push(c.nodes[0], "two")
+		c.serves("two", 2)
+		time.Sleep(time.Minute)
+		restore()
+		time.Sleep(time.Minute)
+		if waiting := records[coordinator.Input](c); len(waiting) != 1 {
+			c.Fatalf("%d inputs wait: this test shows nothing", len(waiting))
+		}
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.serves("two", 3)
+	})
+}
+
+// What is pushed after the restore, and waits, is newer than all that was shown.
+func TestAPushThatWaitsAfterARestoreStays(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		c.push(c.nodes[0], "one")
+		c.serves("one", 1)
+		synctest.Wait()
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		restore := c.memory.Backup()
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		synctest.Wait()
+		c.push(c.nodes[0], "two")
+		c.serves("two", 2)
+		time.Sleep(time.Minute)
+		restore()
+		synctest.Wait()
+		c.push(c.nodes[1], "new")
+		time.Sleep(time.Minute)
+		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.serves("new", 3)
+	})
+}
+
 // A value that has ended is not brought back, and neither is one of an app that
 // the backup does not know.
 func TestWhatCannotBePushedAgainStaysForgotten(t *testing.T) {

@@ -127,6 +127,9 @@ func (n *Node) bringFloorsBack(ctx context.Context, floors map[Name]int64, of fu
 // recallFloor asks for a version above one that was shown here. Where nobody can
 // be asked for its value it is pushed again, once the state knows the version.
 func (n *Node) recallFloor(ctx context.Context, name Name, version int64) error {
+	if err := n.overtake(ctx, name, version); err != nil {
+		return err
+	}
 	_, err := n.ask(ctx, Request{Name: name, Above: version, Reason: ReasonRestored})
 	if errors.Is(err, ErrUnknownToken) {
 		return nil // its app came back deleted

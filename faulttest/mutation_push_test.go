@@ -81,6 +81,22 @@ func mutationsOfPushes() []mutation {
 		tests: []string{"TestPromisedVersionComes"},
 		edits: []edit{{"coordinator/push.go", "		i.Wanted = max(i.Wanted, waiting.Wanted)\n", ""}},
 	}, {
+		guard: "push that is sent again is known", pkg: "coordinator",
+		tests: []string{"TestAPushSentAgainReplacesNoLaterOne", "TestAPushSentAgainWhileItWaitsChangesNothing"},
+		edits: []edit{{"coordinator/pushonce.go", "	if p.IdempotencyKey == \"\" {\n", "	if len(p.IdempotencyKey) >= 0 {\n"}},
+	}, {
+		guard: "value on its way is waited for", pkg: "coordinator",
+		tests: []string{"TestTheSameValueKeepsItsVersionWhileItArrives"},
+		edits: []edit{{"coordinator/push.go", "on.view == nil || on.view.State.Revision < on.seen.Revision {", "on.view == nil {"}},
+	}, {
+		guard: "push that waits in a backup is overtaken", pkg: "coordinator",
+		tests: []string{"TestAPushThatWaitsInABackupReplacesNoLaterOne"},
+		edits: []edit{{"coordinator/repush.go", "	if !waits || !known || v.Token == nil || !", "	if !waits || !known || v.Token == nil || shown >= 0 || !"}},
+	}, {
+		guard: "push that waits after a restore stays", pkg: "coordinator",
+		tests: []string{"TestAPushThatWaitsAfterARestoreStays"},
+		edits: []edit{{"coordinator/repush.go", "!waiting.Pushed.Before(v.Token.Issued) || ", ""}},
+	}, {
 		guard: "same value again", pkg: "coordinator",
 		tests: []string{"TestSameValuePushedAgainKeepsItsVersion"},
 		edits: []edit{{"coordinator/pushed.go", "	if same && input.Wanted <= state.Version {", "	if same && input.Wanted < 0 {"}},

@@ -52,14 +52,14 @@ func (a *API) forward(c *gin.Context, f forwarding) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(c.Request.Context())
 	defer stop(nil)
-	call := &carrying{forwarding: f, api: a, target: target, view: view}
+	call := &carrying{forwarding: f, api: a, target: target, view: view, alone: c.Request.ProtoMajor < 2}
 	call.progress = newProgress(c.Writer, a.forwards.idle, stop)
 	defer call.progress.end()
 	ctx, span := a.startForward(ctx, call, pattern(c.Request))
 	defer func() { call.endSpan(span, err) }()
 	onlyWebSocket(c.Request.Header)
 	call.run(c.Writer, c.Request.WithContext(ctx))
-	if call.err != nil && call.body.half() {
+	if call.err != nil && call.closes() {
 		c.Header("Connection", "close")
 	}
 	return call.err
@@ -72,6 +72,7 @@ type carrying struct {
 	api      *API
 	target   url.URL
 	progress *progress
+	alone    bool // the client's connection carries no other call at the same time
 
 	view     *coordinator.View // whose value the last attempt was made with
 	former   *coordinator.View // whose value was refused; nil: none was
@@ -108,12 +109,20 @@ func (f *carrying) clean(answer *http.Response) error {
 	stripAnswer(answer.Header)
 	f.scrub(answer.Header)
 	f.api.mark(answer.Header, f)
-	if f.body.half() {
+	if f.closes() {
 		answer.Header.Set("Connection", "close")
 	}
-	answer.Body = f.progress.watch(answer.Body, func() { f.scrub(answer.Trailer) })
+	stripTrailer(answer.Trailer) // so that none is announced that does not come
+	answer.Body = f.progress.watch(answer.Body, func() {
+		stripTrailer(answer.Trailer)
+		f.scrub(answer.Trailer)
+	})
 	return nil
 }
+
+// closes reports whether the client's connection must be closed after the answer:
+// what it still sends of the body would be read as a request.
+func (f *carrying) closes() bool { return f.alone && f.body.half() }
 
 // fault says what went wrong between client, us and platform. The texts of
 // net/http are dropped: they may quote what the platform has sent.

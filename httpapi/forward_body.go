@@ -121,9 +121,10 @@ func (b *keptBody) again() bool {
 	return b.whole
 }
 
-// half reports whether the client is still sending the body. Its connection must be
-// closed after the answer then: what comes next on it is no request line, and
-// net/http would read the body itself before it lets an answer begin.
+// half reports whether the client is still sending the body. A connection that
+// carries one call at a time must be closed after the answer then: what comes next
+// on it is no request line, and net/http would read the body itself before it lets
+// an answer begin.
 func (b *keptBody) half() bool {
 	if b == nil {
 		return false

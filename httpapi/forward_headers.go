@@ -83,6 +83,18 @@ func stripAnswer(header http.Header) {
 	}
 }
 
+// stripTrailer is stripAnswer for what comes behind a body: net/http takes what
+// belongs to one connection out of headers only.
+func stripTrailer(trailer http.Header) {
+	stripAnswer(trailer)
+	for name := range trailer {
+		switch name {
+		case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+			delete(trailer, name)
+		}
+	}
+}
+
 // mark adds what we say of a forwarded answer. A page that a platform sends must
 // not run as one of ours.
 func (a *API) mark(header http.Header, f *carrying) {

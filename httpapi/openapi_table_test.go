@@ -27,7 +27,7 @@ func notDescribed() []string { return []string{"/compat/", "/proxy/", "/callback
 
 // headers are the request headers that operations heed, by the operation's id.
 func headers() map[string]string {
-	return map[string]string{"stream": "Last-Event-ID", "getToken": "If-None-Match", "getDefaultToken": "If-None-Match"}
+	return map[string]string{"stream": "Last-Event-ID", "getToken": "If-None-Match", "getDefaultToken": "If-None-Match", "pushToken": "Idempotency-Key"}
 }
 
 // noContent is the reply of what needs no answer.
@@ -45,7 +45,7 @@ func operations() []operation {
 		{get, "/v1/tokens/{app}", "getDefaultToken", "tokens", "Read the access_token of an app. It waits only where wait is given.", "read", []string{"min_ttl", "after", "wait"}, nil, token, []string{"text/plain"}},
 		{get, "/v1/tokens/{app}/{token}", "getToken", "tokens", "Read a value. It waits only where wait is given.", "read", []string{"min_ttl", "after", "wait"}, nil, token, []string{"text/plain"}},
 		{get, "/v1/stream", "stream", "tokens", "Follow tokens as server-sent events: token, state, deleted, synced and end. The data of a token is a Token, of a state a State. The header Last-Event-ID goes on where a stream ended, on any node.", "read", []string{"names"}, nil, replies(streamed{}), nil},
-		{put, "/v1/tokens/{app}/{token}", "pushToken", "tokens", "Push a value and its expiry. The answer says which version to wait for.", "push", nil, client.PushBody{}, map[int]any{http.StatusAccepted: client.PushAnswer{}}, nil},
+		{put, "/v1/tokens/{app}/{token}", "pushToken", "tokens", "Push a value and its expiry. The answer says which version to wait for. Sent again with the same Idempotency-Key it changes nothing.", "push", nil, client.PushBody{}, map[int]any{http.StatusAccepted: client.PushAnswer{}}, nil},
 		{post, "/v1/tokens/{app}/{token}/refresh", "refreshToken", "tokens", "Ask for a newer version. 200: it is there; 202: it is on its way.", "refresh", nil, client.RefreshBody{}, map[int]any{http.StatusOK: client.RefreshAnswer{}, http.StatusAccepted: client.RefreshAnswer{}}, nil},
 		{post, "/v1/tokens/{app}/{token}/report", "reportToken", "tokens", "Report that the platform refused a value. A living one is left alone, a dead one replaced once.", "read", nil, client.ReportBody{}, replies(client.ReportAnswer{}), nil},
 		{post, "/v1/apps/{app}/refresh", "refreshApp", "tokens", "Ask for newer versions of all tokens of an app.", "refresh", nil, client.AppRefreshBody{}, map[int]any{http.StatusOK: client.AppRefreshAnswer{}, http.StatusAccepted: client.AppRefreshAnswer{}}, nil},

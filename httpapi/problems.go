@@ -79,6 +79,7 @@ func problems() []problem {
 		{coordinator.ErrNoValidToken, http.StatusServiceUnavailable, client.CodeNoValidToken, "The token has no valid value", true},
 		{coordinator.ErrNoNewerToken, http.StatusServiceUnavailable, client.CodeNoNewerToken, "The token has no newer value", true},
 		{coordinator.ErrNotSynced, http.StatusServiceUnavailable, client.CodeNotSynced, "The node has just started", true},
+		{coordinator.ErrStale, http.StatusServiceUnavailable, client.CodeStale, "The node hears nothing from etcd", true},
 		{coordinator.ErrAmbiguous, http.StatusServiceUnavailable, client.CodeOutcomeUnknown, "The change may or may not have been made", true},
 		{context.DeadlineExceeded, http.StatusServiceUnavailable, client.CodeUnavailable, "The cluster's store did not answer in time", true},
 		{context.Canceled, http.StatusServiceUnavailable, client.CodeCanceled, "The client went away", true},

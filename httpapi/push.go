@@ -38,6 +38,9 @@ func (a *API) pushToken(r request) (answer, error) {
 		return answer{}, err
 	}
 	push.By = r.client.Name
+	if push.IdempotencyKey, err = r.idempotencyKey(); err != nil {
+		return answer{}, err
+	}
 	ctx, cancel := a.limited(r, 0)
 	defer cancel()
 	pushed, err := a.node.Push(ctx, name, push)
@@ -48,6 +51,18 @@ func (a *API) pushToken(r request) (answer, error) {
 		App: name.App, Token: name.Token, Version: pushed.Version, After: pushed.Version - 1,
 		ExpiresAt: seconds(pushed.Expires), Paused: pushed.View.Paused,
 	}}, nil
+}
+
+// idempotencyKey reads by what a client knows its push again; empty: by nothing.
+func (r request) idempotencyKey() (string, error) {
+	given := r.Request.Header["Idempotency-Key"]
+	switch {
+	case len(given) == 0:
+		return "", nil
+	case len(given) > 1 || given[0] == "":
+		return "", coordinator.Invalidf("send one header Idempotency-Key, with a text of its own for each push, or none")
+	}
+	return given[0], nil
 }
 
 // mostSeconds is more than what may be pushed, and a length of time can hold it.

@@ -41,6 +41,33 @@ func TestPushAnswersTheVersionToWaitFor(t *testing.T) {
 	}
 }
 
+func TestAPushMayHaveAnIdempotencyKey(t *testing.T) {
+	node := newFake().root().hold(token("shop", 7, "v"))
+	a, _ := newAPI(t, node)
+	for _, c := range []struct {
+		header []string
+		status int
+		want   string
+	}{
+		{nil, http.StatusAccepted, ""},
+		{[]string{"a-1"}, http.StatusAccepted, "a-1"},
+		{[]string{""}, http.StatusBadRequest, ""},
+		{[]string{"a", "b"}, http.StatusBadRequest, ""},
+	} {
+		node.pushes = nil
+		w := do(t, a.Handler(), ask{
+			method: http.MethodPut, target: "/v1/tokens/shop/access_token", body: `{"value":"v","expires_in":60}`,
+			header: http.Header{"Idempotency-Key": c.header},
+		})
+		if w.Code != c.status {
+			t.Errorf("%q: status %d, %s", c.header, w.Code, w.Body)
+		}
+		if taken := w.Code == http.StatusAccepted; taken != (len(node.pushes) == 1) || taken && node.pushes[0].IdempotencyKey != c.want {
+			t.Errorf("%q: pushed %+v", c.header, node.pushes)
+		}
+	}
+}
+
 // What does not fit into a length of time is told as too much, not taken for something else.
 func TestPushedLifetimesAreCut(t *testing.T) {
 	for seconds, want := range map[int64]func(time.Duration) bool{

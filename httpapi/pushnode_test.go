@@ -1,6 +1,8 @@
 package httpapi_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -46,5 +48,47 @@ func TestAPushedValueIsServed(t *testing.T) {
 	}
 	if text := s.log.String(); strings.Contains(text, "canary-pushed") {
 		t.Errorf("a pushed value was logged:\n%s", text)
+	}
+}
+
+// The answer to a push is cut off, and somebody else pushes before the client asks
+// the next node: what is sent again there does not replace the later value.
+func TestAPushWhoseAnswerIsCutOffIsTakenOnce(t *testing.T) {
+	s := serve(t)
+	admin := s.client(t, bootstrapKey)
+	s.ready(t, admin)
+	if _, err := admin.PutApp(t.Context(), "legacy", client.App{Provider: "static"}, client.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	push := func(c *client.Client, text string) int64 {
+		t.Helper()
+		pushed, err := c.Push(t.Context(), "legacy", client.PushBody{Value: text, ExpiresIn: 7200})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := admin.Token(t.Context(), "legacy", client.TokenOptions{After: pushed.After, Wait: 30 * time.Second}); err != nil {
+			t.Fatal(err)
+		}
+		return pushed.Version
+	}
+	cut := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s.handler.ServeHTTP(httptest.NewRecorder(), r)
+		if _, err := admin.Token(r.Context(), "legacy", client.TokenOptions{Wait: 30 * time.Second}); err != nil {
+			t.Error(err)
+		}
+		push(admin, "later")
+		panic(http.ErrAbortHandler)
+	}))
+	defer cut.Close()
+	c, err := client.New(client.Config{Addresses: []string{cut.URL, s.url}, Key: bootstrapKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version := push(c, "earlier"); version != 1 {
+		t.Errorf("the push is told to be version %d", version)
+	}
+	held, err := admin.Token(t.Context(), "legacy", client.TokenOptions{})
+	if err != nil || held.Value != "later" || held.Version != 2 {
+		t.Errorf("%q is served as version %d, error %v", held.Value, held.Version, err)
 	}
 }

@@ -130,6 +130,7 @@ func TestEveryErrorHasItsProblem(t *testing.T) {
 		{missing(coordinator.ErrReauthorize), 424, "reauthorization_required", ""},
 		{missing(coordinator.ErrBudgetExhausted), 429, "budget_exhausted", "5"},
 		{coordinator.ErrNotSynced, 503, "not_synced", "1"},
+		{coordinator.ErrStale, 503, "stale", "1"},
 		{fmt.Errorf("inner secret place: %w", coordinator.ErrAmbiguous), 503, "outcome_unknown", "1"},
 		{fmt.Errorf("inner secret place: %w", coordinator.ErrConflict), 409, "conflict", "1"},
 		{errors.New("inner secret place"), 500, "internal_error", ""},

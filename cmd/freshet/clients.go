@@ -90,7 +90,8 @@ admin) and the names it is for; several names with commas, --can again for more.
 	}
 	output := addOutput(cmd, formatTable, formatJSON, formatValue)
 	can := cmd.Flags().StringArray("can", nil, "permission, like read=shop/*; again for more")
-	expires := cmd.Flags().Duration("expires", 0, "how long the key is good for (default: for ever)")
+	var expires time.Duration
+	addLength(cmd.Flags(), &expires, "expires", "how long the key is good for (default: for ever)")
 	note := cmd.Flags().String("note", "", "what it is for")
 	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) error {
 		body := client.ClientBody{Name: args[0], Note: *note}
@@ -98,8 +99,8 @@ admin) and the names it is for; several names with commas, --can again for more.
 		if body.Can, err = parsePermissions(*can); err != nil {
 			return err
 		}
-		if *expires > 0 {
-			body.ExpiresAt = time.Now().Add(*expires).UTC().Truncate(time.Second)
+		if expires > 0 {
+			body.ExpiresAt = time.Now().Add(expires).UTC().Truncate(time.Second)
 		}
 		key, err := c.AddClient(ctx, body)
 		if err != nil {

@@ -28,7 +28,8 @@ const exitCodesHelp = `Exit codes:
   1  it failed for a reason that none of the others names
   2  usage or configuration: the command line, a file or a variable is wrong
   3  refused: the client key is missing, unknown or may not do this, or there
-     is no app, token or client of that name
+     is no app, token or client of that name; or the seal key that was to be
+     dropped still seals something (seal drop)
   4  the token has no value that could be given now: none yet, none valid, none
      newer, its grant is gone, or its budget is spent
   5  unreachable: nobody answers at the address, or it is not freshet

@@ -48,7 +48,7 @@ func (c *cluster) explainProblem(p *client.Problem) error {
 		return &codedError{code: exitNoToken, err: errors.New(tokenDetail(p))}
 	case client.CodeInvalidRequest, client.CodeBodyTooLarge, client.CodeMediaType:
 		return &codedError{code: exitUsage, err: errors.New(detail(p))}
-	case client.CodeUnavailable: // its detail says to try again
+	case client.CodeUnavailable, client.CodeStale: // their details say to try again
 		return &codedError{code: exitUnreachable, err: errors.New(detail(p))}
 	case client.CodeNotSynced, client.CodeDraining:
 		return &codedError{code: exitUnreachable, err: fmt.Errorf("%s; try again, or another node", detail(p))}

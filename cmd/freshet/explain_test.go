@@ -44,6 +44,7 @@ func TestRefusalsAreToldWithTheirExitCode(t *testing.T) {
 		"reauthorize":    {client.Problem{Status: 424, Code: client.CodeReauthorize, Detail: "again"}, exitNoToken, "again"},
 		"budget":         {client.Problem{Status: 429, Code: client.CodeBudgetExhausted, Detail: "spent"}, exitNoToken, "spent"},
 		"bad request":    {client.Problem{Status: 400, Code: client.CodeInvalidRequest, Detail: "min_ttl is odd"}, exitUsage, "min_ttl is odd"},
+		"cut off":        {client.Problem{Status: 503, Code: client.CodeStale, Detail: "nothing heard: try again"}, exitUnreachable, "freshet: nothing heard: try again\n"},
 		"not synced":     {client.Problem{Status: 503, Code: client.CodeNotSynced, Detail: "just started"}, exitUnreachable, "just started; try again, or another node"},
 		"no route":       {client.Problem{Status: 404, Code: client.CodeNotFound}, exitUnreachable, "is it the port of the API?"},
 		"internal error": {client.Problem{Status: 500, Code: client.CodeInternal, Title: "internal error"}, exitFailure, "internal error"},

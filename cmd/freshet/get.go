@@ -35,9 +35,9 @@ program (no shell; at most a minute). Both may fail without ending --follow.`,
 	}
 	output := addOutput(cmd, formatTable, formatJSON, formatValue)
 	var opts client.TokenOptions
-	cmd.Flags().DurationVar(&opts.MinTTL, "min-ttl", 0, "only a value that lives so long")
-	cmd.Flags().Int64Var(&opts.After, "after", 0, "only a version above this one")
-	cmd.Flags().DurationVar(&opts.Wait, "wait", 0, "how long to wait for it, at most 60s")
+	addLength(cmd.Flags(), &opts.MinTTL, "min-ttl", "only a value that lives so long")
+	addVersion(cmd.Flags(), &opts.After, "after", "only a version above this one")
+	addWait(cmd.Flags(), &opts.Wait, "how long to wait for it, at most 60s")
 	file := addFile(cmd, t)
 	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) error {
 		name, err := tokenNamed(args[0])

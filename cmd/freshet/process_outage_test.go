@@ -112,6 +112,8 @@ func (r *rig) goStale(t *testing.T) {
 		if err := n.health(t.Context(), "/readyz", http.StatusOK); err != nil {
 			t.Error(err)
 		}
+		_, err := n.PutApp(t.Context(), "shop", r.shop(shopID), client.ApplyOptions{})
+		refused(t, err, http.StatusServiceUnavailable, client.CodeStale, "heard nothing from etcd")
 		before := n.watchAge(t)
 		eventually(t, 10*time.Second, func() error {
 			if age := n.watchAge(t); age <= before || age < 10 {

@@ -37,7 +37,8 @@ to push the same value again only moves its end.`,
 	flags.StringVar(&p.body.TokenType, "type", "", "its token_type, e.g. Bearer")
 	flags.StringVar(&p.body.Scope, "scope", "", "its scope")
 	flags.StringArrayVar(&p.extra, "extra", nil, "what comes with it and is no secret, as NAME=TEXT; may be repeated")
-	wait := flags.Duration("wait", 0, "wait until it is served, at most 60s; reading it needs permission")
+	var wait time.Duration
+	addWait(flags, &wait, "wait until it is served, at most 60s; reading it needs permission")
 	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) error {
 		name, err := tokenNamed(args[0])
 		if err != nil {
@@ -50,15 +51,15 @@ to push the same value again only moves its end.`,
 		if err != nil {
 			return err
 		}
-		if *wait > 0 {
-			if _, err := c.Token(ctx, name, client.TokenOptions{After: answer.After, Wait: *wait}); err != nil {
+		if wait > 0 {
+			if _, err := c.Token(ctx, name, client.TokenOptions{After: answer.After, Wait: wait}); err != nil {
 				return err
 			}
 		}
 		if output.isJSON() {
 			return t.json(answer)
 		}
-		t.print("%s", taken(answer, *wait > 0))
+		t.print("%s", taken(answer, wait > 0))
 		return nil
 	})
 }

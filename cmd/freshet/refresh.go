@@ -28,12 +28,13 @@ value even if it thinks the old one good, which platforms allow sparingly. With
 	}
 	output := addOutput(cmd, formatTable, formatJSON)
 	var body client.RefreshBody
-	wait := cmd.Flags().Duration("wait", 10*time.Second, "how long to wait for it, at most 60s; 0s does not wait")
+	wait := 10 * time.Second
+	addWait(cmd.Flags(), &wait, "how long to wait for it, at most 60s; 0s does not wait")
 	all := cmd.Flags().Bool("all", false, "all tokens of the app")
 	cmd.Flags().BoolVar(&body.Force, "force", false, "whatever the platform thinks of the old value")
-	cmd.Flags().Int64Var(&body.AfterVersion, "after", 0, "a version above this one (default: the one held)")
+	addVersion(cmd.Flags(), &body.AfterVersion, "after", "a version above this one (default: the one held)")
 	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) error {
-		body.Wait = client.Duration(*wait)
+		body.Wait = client.Duration(wait)
 		answers, err := c.refresh(ctx, args[0], body, *all)
 		if err != nil {
 			return c.sameAgain(ctx, body.Force, err)

@@ -27,11 +27,11 @@ A thousand reports of one version cause one fetch.`,
 	}
 	output := addOutput(cmd, formatTable, formatJSON)
 	var body client.ReportBody
-	cmd.Flags().Int64Var(&body.Version, "version", 0, "version that was refused (default: the one held now)")
+	addVersion(cmd.Flags(), &body.Version, "version", "version that was refused (default: the one held now)")
 	cmd.Flags().StringVar(&body.Fingerprint, "fingerprint", "", "fingerprint of the value that was refused")
 	cmd.Flags().StringVar(&body.Code, "code", "", "what the platform said, e.g. 40001")
 	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) error {
-		if body.Version < 0 || body.Version > 0 && body.Fingerprint != "" {
+		if body.Version > 0 && body.Fingerprint != "" {
 			return usagef("say which value was refused: --version or --fingerprint, not both")
 		}
 		name, err := tokenNamed(args[0])

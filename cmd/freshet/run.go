@@ -38,9 +38,9 @@ the API. FRESHET_KEY is not handed on.`,
 	}
 	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
 	wanted := cmd.Flags().StringArray("env", nil, "VARIABLE=APP[/TOKEN]; again for more")
-	var opts client.TokenOptions
-	cmd.Flags().DurationVar(&opts.MinTTL, "min-ttl", 0, "only values that live so long")
-	cmd.Flags().DurationVar(&opts.Wait, "wait", 10*time.Second, "how long to wait for each, at most 60s")
+	opts := client.TokenOptions{Wait: 10 * time.Second}
+	addLength(cmd.Flags(), &opts.MinTTL, "min-ttl", "only values that live so long")
+	addWait(cmd.Flags(), &opts.Wait, "how long to wait for each, at most 60s")
 	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) error {
 		variables, err := parseEnv(*wanted)
 		if err != nil {

@@ -97,20 +97,21 @@ The refresher then seals everything in etcd anew, once all nodes have the key;
 	}
 	file := keyFileFlag(t, cmd, defaultKeyFile)
 	output := addOutput(cmd, formatTable, formatJSON)
-	after := cmd.Flags().Duration("after", defaultSealAfter, "when the new key begins to seal")
+	after := defaultSealAfter
+	addLength(cmd.Flags(), &after, "after", "when the new key begins to seal")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		ring, err := seal.Load(file())
 		if err != nil {
 			return usagef("%w", err)
 		}
-		id, err := ring.Rotate(time.Now().Add(max(*after, 0)))
+		id, err := ring.Rotate(time.Now().Add(after))
 		if err != nil {
 			return err
 		}
 		if output.isJSON() {
 			return t.json(keyList{file(), ring.Keys()})
 		}
-		t.print("added seal key %d to %s; it seals in %s", id, file(), *after)
+		t.print("added seal key %d to %s; it seals in %s", id, file(), after)
 		t.say("Every node must have this file by then; \"freshet seal status\" shows what is sealed with which key.")
 		return nil
 	}
@@ -194,7 +195,9 @@ func newSealDrop(t *terminal) *cobra.Command {
 		Short: "remove an old key from the file",
 		Long: `Removes a key from the file, if the cluster says that nothing in etcd is sealed
 with it. What a backup of etcd holds sealed with it can then be read only with
-an older copy of the file. --unchecked does not ask the cluster.`,
+an older copy of the file. --unchecked does not ask the cluster. Exit code 3
+means that something is still sealed with it, or that the client key may not
+ask; 1 that the file has no such key, or that it is the one that seals.`,
 		Example: "  freshet seal drop 1\n  freshet seal drop 1 --file /etc/freshet/seal.keys",
 		Args:    exactly(1),
 	}

@@ -33,7 +33,7 @@ away it goes on at the next one of FRESHET_ADDR.`,
 	output := addOutput(cmd, formatTable, formatJSON)
 	w := &watcher{terminal: t, output: output, seen: map[string]bool{}}
 	cmd.Flags().BoolVar(&w.values, "values", false, "show the values themselves")
-	cmd.Flags().Int64Var(&w.after, "after", 0, "begin with versions above this one")
+	addVersion(cmd.Flags(), &w.after, "after", "begin with versions above this one")
 	return onCluster(t, cmd, func(ctx context.Context, c *cluster, args []string) (err error) {
 		if w.names, err = watchedNames(args); err != nil {
 			return err

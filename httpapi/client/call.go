@@ -30,6 +30,7 @@ type call struct {
 	body   any           // nil: none
 	wait   time.Duration // asked of the node
 	once   bool          // must not be sent again after a node may have seen it
+	named  string        // idempotency key: however often it is sent, it takes effect once
 }
 
 // do sends a call to one node after another until one answers, and decodes the
@@ -147,6 +148,9 @@ func (c *Client) request(ctx context.Context, address string, cl call, body []by
 	req.Header.Set("User-Agent", "freshet-client")
 	if *c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+*c.key)
+	}
+	if cl.named != "" {
+		req.Header.Set("Idempotency-Key", cl.named)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")

@@ -81,6 +81,14 @@ func TestTheNextNodeIsAskedWhereOneIsNotThere(t *testing.T) {
 	}
 }
 
+func TestTheNextNodeIsAskedWhereOneHearsNothing(t *testing.T) {
+	deaf, _ := node(t, refuses(503, CodeStale))
+	hears, asked := node(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"change":"unchanged"}`)) })
+	if _, err := newClient(t, deaf, hears).PutApp(t.Context(), "shop", App{Provider: "static"}, ApplyOptions{}); err != nil || asked.Load() != 1 {
+		t.Errorf("error %v, the second node was asked %d times", err, asked.Load())
+	}
+}
+
 func TestARefusalIsNotTakenElsewhere(t *testing.T) {
 	first, _ := node(t, refuses(503, CodeNoValidToken))
 	second, asked := node(t, answers(7))

@@ -34,6 +34,7 @@ const (
 	CodeNoValidToken        = "no_valid_token"           // 503: no value that is still valid
 	CodeNoNewerToken        = "no_newer_token"           // 503: no value as new or long-lived as asked for
 	CodeNotSynced           = "not_synced"               // 503: this node has just started
+	CodeStale               = "stale"                    // 503: this node hears nothing from etcd and cannot tell whether anything would change
 	CodeDraining            = "draining"                 // 503: this node is going away
 	CodeUnavailable         = "store_unavailable"        // 503: the cluster's store did not answer in time; a change may or may not have been made
 	CodeOutcomeUnknown      = "outcome_unknown"          // 503: the change may or may not have been made
@@ -68,7 +69,9 @@ func (p *Problem) Error() string {
 }
 
 // anotherNode reports that this node cannot answer now and another one may.
-func (p *Problem) anotherNode() bool { return p.Code == CodeDraining || p.Code == CodeNotSynced }
+func (p *Problem) anotherNode() bool {
+	return p.Code == CodeDraining || p.Code == CodeNotSynced || p.Code == CodeStale
+}
 
 // fromBetween reports that no node answered, but something before it that reached none.
 func (p *Problem) fromBetween() bool {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -39,14 +40,15 @@ type PushAnswer struct {
 func (a PushAnswer) Name() string { return a.App + "/" + a.Token }
 
 // Push hands a value to the cluster, for a token of an app whose provider is
-// static. To push the same value again does no harm: where a node's answer does
-// not come, the next one is asked.
+// static. Where a node's answer does not come, the next one is asked: under the
+// same idempotency key, so that the value is taken once, and does not replace one
+// that was pushed after it.
 func (c *Client) Push(ctx context.Context, name string, body PushBody) (PushAnswer, error) {
 	var answer PushAnswer
 	path, err := tokenPath(name)
 	if err != nil {
 		return answer, err
 	}
-	err = c.do(ctx, call{method: http.MethodPut, path: path, body: body}, &answer)
+	err = c.do(ctx, call{method: http.MethodPut, path: path, body: body, named: rand.Text()}, &answer)
 	return answer, err
 }
