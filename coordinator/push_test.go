@@ -44,6 +44,7 @@ func (c *cluster) push(m *member, text string) coordinator.Pushed {
 // serves checks what every node serves.
 func (c *cluster) serves(text string, version int64) {
 	c.Helper()
+	synctest.Wait() // a node that has not heard of a resume yet says at once that the app is paused
 	for _, m := range c.nodes {
 		v := c.value(m, accessToken, version-1)
 		if v.Token.Value.Reveal() != text || v.Version() != version {
@@ -195,7 +196,6 @@ func TestLatePushDoesNotReplaceOneThatWaits(t *testing.T) {
 			c.Errorf("got error %v, want %v", err, coordinator.ErrConflict)
 		}
 		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
-		synctest.Wait() // a node that has not heard of it answers at once that the app is paused
 		c.serves("new", 1)
 	})
 }
@@ -299,7 +299,6 @@ func TestPromisedVersionComes(t *testing.T) {
 			synctest.Wait()
 		}
 		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
-		synctest.Wait()
 		c.serves("one", 2)
 	})
 }
