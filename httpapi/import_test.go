@@ -266,7 +266,8 @@ func (n *station) sendImport(ctx context.Context, key string) *sending {
 	out, in := io.Pipe()
 	s := &sending{station: n, lines: in, got: make(chan imported, 1)}
 	go func() {
-		defer close(s.got) // also where it could not be read
+		// Also where it could not be read.
+		defer close(s.got)
 		resp, err := n.http.Do(importRequest(ctx, "http://node/v1/import", key, out)) //nolint:bodyclose // readImport does
 		s.got <- readImport(n.test.T, resp, err)
 	}()

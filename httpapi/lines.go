@@ -87,6 +87,9 @@ func aboutLine(err error) error {
 	if !ok {
 		return err
 	}
+	if rest, found := strings.CutPrefix(invalid.Message, "the body: "); found {
+		return coordinator.Invalidf("%s", rest)
+	}
 	if rest, found := strings.CutPrefix(invalid.Message, "the body"); found {
 		return coordinator.Invalidf("%s", "the line"+rest)
 	}

@@ -155,14 +155,17 @@ func importAnswers(body io.Reader) iter.Seq2[ImportAnswer, error] {
 		lines.Buffer(nil, maxFrame)
 		for lines.Scan() {
 			var answer ImportAnswer
-			if err := json.Unmarshal(lines.Bytes(), &answer); err != nil {
-				yield(ImportAnswer{}, errNoTotals) // half a line
-				return
+			if json.Unmarshal(lines.Bytes(), &answer) != nil {
+				break // half a line
 			}
 			if !yield(answer, nil) || answer.Totals != nil {
 				return
 			}
 		}
-		yield(ImportAnswer{}, errNoTotals)
+		err := errNoTotals
+		if lines.Err() != nil {
+			err = fmt.Errorf("%w (%w)", errNoTotals, lines.Err())
+		}
+		yield(ImportAnswer{}, err)
 	}
 }
