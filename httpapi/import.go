@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"freshet/coordinator"
@@ -72,6 +73,9 @@ type importing struct {
 	made   map[string]struct{} // apps that a dry run would have made
 	began  bool                // to answer
 	whole  bool                // the body was read to its end
+
+	mu      sync.Mutex // guards the next one, and the deadline of reads with it
+	waiting bool       // for the sender
 }
 
 // run answers line by line. The error is for an import of which nothing was answered.
@@ -98,14 +102,12 @@ func (i *importing) run() error {
 // next reads a line. The sender has its time for each anew: an import may take as
 // long as it needs, and one that stands still is ended.
 func (i *importing) next() ([]byte, error) {
-	_ = i.out.control.SetReadDeadline(time.Now().Add(i.api.importPause))
+	i.wait(time.Now().Add(i.api.importPause))
 	if err := i.mayGoOn(); err != nil {
 		return nil, err
 	}
 	line, err := i.lines.next()
-	// While a line is worked on nobody needs to send: over HTTP/1 the deadline
-	// would end the request after the last one.
-	_ = i.out.control.SetReadDeadline(time.Time{})
+	i.wait(time.Time{})
 	switch {
 	case err == nil, errors.Is(err, io.EOF), errors.Is(err, errLongLine):
 		return line, err
@@ -115,6 +117,24 @@ func (i *importing) next() ([]byte, error) {
 		return nil, errImportPause
 	}
 	return nil, errImportBroke
+}
+
+// wait gives the sender a time, or none while a line is worked on: over HTTP/1 a
+// deadline that passes after the last line would end the request.
+func (i *importing) wait(until time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.waiting = !until.IsZero()
+	_ = i.out.control.SetReadDeadline(until)
+}
+
+// waitNoMore wakes who waits for the sender.
+func (i *importing) waitNoMore() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.waiting {
+		_ = i.out.control.SetReadDeadline(time.Unix(1, 0))
+	}
 }
 
 // mayGoOn looks at what may have changed while the import runs.
@@ -134,7 +154,7 @@ func (i *importing) watchDraining() (stop func()) {
 		for {
 			moved := i.api.node.Moved()
 			if i.api.node.Health().Draining {
-				_ = i.out.control.SetReadDeadline(time.Unix(1, 0))
+				i.waitNoMore()
 				return
 			}
 			select {

@@ -61,6 +61,25 @@ func TestTheRestOfAnImportIsNoRequest(t *testing.T) {
 	})
 }
 
+// A node that drains ends the line that is worked on as ever.
+func TestDrainingLetsALineBeDone(t *testing.T) {
+	inBubble(t, func(s *streaming) {
+		n := s.join("n1")
+		n.store.Partition()
+		answered := make(chan imported, 1)
+		go func() {
+			resp, err := n.http.Do(importRequest(s.Context(), "http://node/v1/import", bootstrapKey, strings.NewReader(importLine("a")))) //nolint:bodyclose // readImport does
+			answered <- readImport(s.T, resp, err)
+		}()
+		synctest.Wait()
+		n.Drain()
+		synctest.Wait()
+		n.store.Heal()
+		got := <-answered
+		got.is("1 a created", "1+0+0 done, 0 refused, draining")
+	})
+}
+
 // Nobody who does not read the answers holds up a node.
 func TestAnImportWhoseAnswersAreNotReadIsCutOff(t *testing.T) {
 	inBubble(t, func(s *streaming) {
