@@ -14,8 +14,9 @@ import (
 )
 
 // importTo makes an import of two apps and returns its answers, one a line.
-func importTo(a *API) []string {
-	r := httptest.NewRequest(http.MethodPost, "/v1/import", strings.NewReader(`{"name":"shop"}`+"\n"+`{"name":"crm"}`+"\n"))
+func importTo(t *testing.T, a *API) []string {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/import", strings.NewReader(`{"name":"shop"}`+"\n"+`{"name":"crm"}`+"\n"))
 	r.Header.Set("Authorization", "Bearer "+rootKey)
 	r.Header.Set("Content-Type", client.NDJSON)
 	w := httptest.NewRecorder()
@@ -34,7 +35,7 @@ func TestAFaultOfTheStoreEndsAnImport(t *testing.T) {
 		node := newFake().root()
 		node.err = err
 		a, _ := newAPI(t, node)
-		got := importTo(a)
+		got := importTo(t, a)
 		if len(got) != 3 || !strings.Contains(got[1], code) || got[2] != `{"totals":{"created":0,"updated":0,"unchanged":0,"refused":2}}` {
 			t.Errorf("%v: %q", err, got)
 		}
@@ -48,7 +49,7 @@ func TestAFaultOfTheStoreEndsAnImport(t *testing.T) {
 		node := newFake().root()
 		node.err = err
 		a, logged := newAPI(t, node)
-		got := importTo(a)
+		got := importTo(t, a)
 		if len(got) != 2 || !strings.Contains(got[0], code) || !strings.Contains(got[1], `"refused":1,"error":{`) || !strings.Contains(got[1], code) {
 			t.Errorf("%v: %q", err, got)
 		}
