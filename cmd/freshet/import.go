@@ -20,15 +20,15 @@ func newImport(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import -f FILE",
 		Short: "bring many apps into the cluster, one a line",
-		Long: `Applies the apps of a file of NDJSON: each line is one app as JSON, with its name
-and what "freshet apply" takes of it, credentials as they are; a parent comes before
-its children. Each line is sent and done by itself, so a file may have as many as
-there are. A line that is refused is told with its number and stops no other;
-blank ones are skipped. The same file can be imported again: what is there already
-is left unchanged.
+		Long: `Applies the apps of a file of NDJSON: each line is one app as JSON, with its
+name and what "freshet apply" takes of it, credentials as they are; a parent
+comes before its children. Lines are done one by one, so a file may have as many
+as there are. One that is refused is told with its number and stops no other;
+blank ones are skipped. The same file can be imported again: what is there
+already is left unchanged.
 
-The lines hold secrets as plain text. Rather than leave a file around, pipe what
-makes them into "freshet import -f -".
+The lines hold secrets as plain text. Rather than leave a file around, pipe
+what makes them into "freshet import -f -".
 
 The exit code is 0 if every line was done, and 1 if lines were refused; if the
 import ended early it is that of the reason, see "freshet help exit-codes".`,
