@@ -91,6 +91,19 @@ func (i imported) says(line int, want string) {
 	i.test.Errorf("line %d is not told %q: %s", line, want, i.text)
 }
 
+// serveSynced is serve, of a node that has read what there is.
+func serveSynced(t *testing.T) *served {
+	t.Helper()
+	s := serve(t)
+	for {
+		moved := s.node.Moved()
+		if s.node.Health().Synced {
+			return s
+		}
+		<-moved
+	}
+}
+
 func importRequest(ctx context.Context, url, key string, body io.Reader) *http.Request {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	if err != nil {
@@ -108,7 +121,7 @@ func (s *served) importAll(t *testing.T, query, body string) imported {
 }
 
 func TestAnImportAnswersEachLine(t *testing.T) {
-	s := serve(t)
+	s := serveSynced(t)
 	const secret = "canary-in-a-line"
 	body := "\ufeff" + importLine("shop") +
 		"\r\n" +
@@ -155,7 +168,7 @@ func TestAnImportAnswersEachLine(t *testing.T) {
 }
 
 func TestADryRunOfAnImportWritesNothing(t *testing.T) {
-	s := serve(t)
+	s := serveSynced(t)
 	s.importAll(t, "", importLine("shop")).is("1 shop created", "1+0+0 done, 0 refused")
 	got := s.importAll(t, "?dry_run=1", importLine("shop")+importLine("corp")+
 		`{"name":"agent","parent":"corp"}`+"\n"+`{"name":"below","parent":"agent"}`+"\n"+`{"name":"lost","parent":"nobody"}`+"\n"+
@@ -174,7 +187,7 @@ func TestADryRunOfAnImportWritesNothing(t *testing.T) {
 // Many lines are answered while they are being sent: the sender waits for the answer
 // to each before it sends the next, and then sends the others at once.
 func TestAnImportIsAnsweredWhileItIsSent(t *testing.T) {
-	s := serve(t)
+	s := serveSynced(t)
 	const together, many = 200, 5000
 	out, in := io.Pipe()
 	answered := make(chan struct{})
@@ -213,7 +226,7 @@ func TestAnImportIsAnsweredWhileItIsSent(t *testing.T) {
 }
 
 func TestAnImportWantsRightsAndLines(t *testing.T) {
-	s := serve(t)
+	s := serveSynced(t)
 	admin := s.client(t, bootstrapKey)
 	key := func(name string, can map[string][]string) string {
 		t.Helper()
