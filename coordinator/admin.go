@@ -69,8 +69,8 @@ func (n *Node) removal(name string) (change AppChange, err error) {
 			err = ErrUnknownApp
 			return
 		}
-		if children := r.children(name); len(children) > 0 {
-			err = Invalidf("app %q has %d children: delete those first", name, len(children))
+		if children := len(r.families[name]); children > 0 {
+			err = Invalidf("app %q has %d children: delete those first", name, children)
 			return
 		}
 		change = AppChange{App: app, Seen: n.cache.applied.Load()}

@@ -104,10 +104,9 @@ func (n *Node) change(app App, how Applying) (applied Applied, change AppChange,
 	if !n.cache.synced.Load() {
 		return Applied{}, AppChange{}, ErrNotSynced
 	}
-	n.cache.reading(func(r *records) {
-		change.Seen = n.cache.applied.Load()
-		applied, err = n.changeOf(r, app, how, &change)
-	})
+	change.Seen = n.cache.applied.Load() // before the identities, which then are no older
+	n.identify()
+	n.cache.reading(func(r *records) { applied, err = n.changeOf(r, app, how, &change) })
 	return applied, change, err
 }
 
@@ -218,13 +217,7 @@ func tombstone(state State, incarnation int64) State {
 
 // nextIncarnation is above every one the app has had, also before it was deleted.
 func (r *records) nextIncarnation(app string, known int64) int64 {
-	highest := known
-	for name, state := range r.states {
-		if name.App == app {
-			highest = max(highest, state.Incarnation)
-		}
-	}
-	return highest + 1
+	return max(known, r.lives[app]) + 1
 }
 
 // check says in one sentence what is wrong with an app; the effective app is returned.
@@ -245,10 +238,8 @@ func (n *Node) check(r *records, app App) (App, error) {
 		}
 	}
 	identity := n.providers[effective.Provider].Identity(effective)
-	for other := range r.apps {
-		if other != app.Name && n.identity(r, r.apps[other]) == identity {
-			return App{}, &TwinError{App: app.Name, Twin: other, Identity: identity}
-		}
+	if twin, ok := n.cache.named.twin(identity, app.Name); ok {
+		return App{}, &TwinError{App: app.Name, Twin: twin, Identity: identity}
 	}
 	return effective, nil
 }

@@ -28,6 +28,8 @@ type cache struct {
 // records are all records but the published values of tokens.
 type records struct {
 	apps        map[string]App
+	families    map[string]map[string]struct{} // :: parent → its children
+	lives       map[string]int64               // :: app → the highest incarnation its states tell of
 	credentials map[string]Credentials
 	grants      map[string]Grant
 	states      map[Name]State
@@ -108,6 +110,8 @@ func (s *signal) fire() {
 func newRecords() records {
 	return records{
 		apps:        map[string]App{},
+		families:    map[string]map[string]struct{}{},
+		lives:       map[string]int64{},
 		credentials: map[string]Credentials{},
 		grants:      map[string]Grant{},
 		states:      map[Name]State{},
@@ -233,14 +237,20 @@ func (r *records) inherit(app App) (App, []Ancestor, error) {
 	return app.WithDefaults(), lineage, nil
 }
 
-// children returns the apps that have name as their parent.
-func (r *records) children(name string) []string {
-	var children []string
-	for _, app := range r.apps {
-		if app.Parent == name {
-			children = append(children, app.Name)
+// setApp takes an app in, and where it stands in its family.
+func (r *records) setApp(app App, deleted bool) {
+	if former, ok := r.apps[app.Name]; ok {
+		delete(r.families[former.Parent], app.Name)
+		if len(r.families[former.Parent]) == 0 {
+			delete(r.families, former.Parent)
 		}
 	}
-	slices.Sort(children)
-	return children
+	set(r.apps, app.Name, app, deleted)
+	if deleted || app.Parent == "" {
+		return
+	}
+	if r.families[app.Parent] == nil {
+		r.families[app.Parent] = map[string]struct{}{}
+	}
+	r.families[app.Parent][app.Name] = struct{}{}
 }

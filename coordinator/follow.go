@@ -134,7 +134,7 @@ func (c *cache) take(event Event, t *touched) {
 	r := &c.records
 	switch record := event.Record.(type) {
 	case App:
-		set(r.apps, record.Name, record, event.Deleted)
+		r.setApp(record, event.Deleted)
 		t.settings = append(t.settings, record.Name)
 		t.apps[record.Name] = struct{}{}
 		t.identities = append(t.identities, record.Name)
@@ -147,6 +147,7 @@ func (c *cache) take(event Event, t *touched) {
 		t.apps[record.App] = struct{}{}
 	case State:
 		set(r.states, record.Name, record, event.Deleted)
+		r.lives[record.Name.App] = max(r.lives[record.Name.App], record.Incarnation)
 		set(r.seen, record.Name, r.seen[record.Name].next(record, t.now), event.Deleted)
 		t.states = append(t.states, record.Name)
 		t.apps[record.Name.App] = struct{}{}

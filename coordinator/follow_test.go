@@ -8,7 +8,7 @@ import (
 // noStore is a store that nobody calls.
 type noStore struct{ Store }
 
-func follower(t *testing.T) *Node {
+func follower(t testing.TB) *Node {
 	t.Helper()
 	n, err := New(Config{Name: "n1", Store: noStore{}})
 	if err != nil {

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -8,21 +9,18 @@ import (
 // Identified returns the app whose provider says this identity of it, see
 // Provider.Identity; there is at most one.
 func (n *Node) Identified(identity string) (app string, ok bool) {
-	if n.cache.named.behind.Load() {
-		n.identify()
+	n.identify()
+	if holders := n.cache.named.holders(identity); len(holders) > 0 {
+		return holders[0], true
 	}
-	found, ok := n.cache.named.apps.Load(identity)
-	if !ok {
-		return "", false
-	}
-	return found.(string), true //nolint:forcetypeassert // apps holds nothing else
+	return "", false
 }
 
 // identities finds apps by what their platforms know them by. Who follows the
 // store only marks what has changed; whoever asks next looks at that, so that
 // 50,000 apps are looked at once and not with every change.
 type identities struct {
-	apps   sync.Map    // :: identity → app
+	apps   sync.Map    // :: identity → its apps, the newest first; a []string that is never changed
 	behind atomic.Bool // something is marked
 
 	making sync.Mutex        // held by who looks at what is marked
@@ -31,6 +29,26 @@ type identities struct {
 	mu     sync.Mutex          // guards the marks, never for long
 	marked map[string]struct{} // apps that have changed; their children count as well
 	all    bool
+}
+
+// holders returns the apps of an identity: one, unless a change of their parents
+// has made several the same.
+func (i *identities) holders(identity string) []string {
+	found, ok := i.apps.Load(identity)
+	if !ok {
+		return nil
+	}
+	return found.([]string) //nolint:forcetypeassert // apps holds nothing else
+}
+
+// twin returns another app than this one that has an identity.
+func (i *identities) twin(identity, app string) (string, bool) {
+	for _, holder := range i.holders(identity) {
+		if holder != app {
+			return holder, true
+		}
+	}
+	return "", false
 }
 
 // mark notes that the settings or credentials of apps have changed, or of all.
@@ -63,6 +81,9 @@ func (i *identities) take() (apps map[string]struct{}, all bool) {
 // who follows the store never waits for long.
 func (n *Node) identify() {
 	named := &n.cache.named
+	if !named.behind.Load() {
+		return
+	}
 	named.making.Lock()
 	defer named.making.Unlock()
 	if named.of == nil {
@@ -85,13 +106,20 @@ func (n *Node) identify() {
 
 // set makes an app be found by an identity and by no other; empty: by none.
 func (i *identities) set(app, identity string) {
-	if former := i.of[app]; former != identity {
-		i.apps.CompareAndDelete(former, app) // another app may have it by now
-		delete(i.of, app)
+	former := i.of[app]
+	if former == identity {
+		return
+	}
+	delete(i.of, app)
+	others := slices.DeleteFunc(slices.Clone(i.holders(former)), func(holder string) bool { return holder == app })
+	if len(others) > 0 {
+		i.apps.Store(former, others)
+	} else {
+		i.apps.Delete(former)
 	}
 	if identity != "" {
 		i.of[app] = identity
-		i.apps.Store(identity, app)
+		i.apps.Store(identity, slices.Concat([]string{app}, i.holders(identity)))
 	}
 }
 
@@ -110,19 +138,26 @@ func (n *Node) identityOf(name string) (identity string) {
 
 // concerned adds to some apps all that inherit from them, or returns all there are.
 func (r *records) concerned(apps map[string]struct{}, all bool) map[string]struct{} {
-	if apps == nil || all {
-		apps = map[string]struct{}{}
-	}
-	for range maxLineage {
-		before := len(apps)
-		for name, app := range r.apps {
-			if _, ok := apps[app.Parent]; ok || all {
-				apps[name] = struct{}{}
-			}
+	concerned := map[string]struct{}{}
+	if all {
+		for app := range r.apps {
+			concerned[app] = struct{}{}
 		}
-		if len(apps) == before || all {
-			break
-		}
+		return concerned
 	}
-	return apps
+	for app := range apps {
+		r.addFamily(concerned, app)
+	}
+	return concerned
+}
+
+// addFamily adds an app and all below it to some apps, unless it is among them.
+func (r *records) addFamily(apps map[string]struct{}, app string) {
+	if _, ok := apps[app]; ok {
+		return
+	}
+	apps[app] = struct{}{}
+	for child := range r.families[app] {
+		r.addFamily(apps, child)
+	}
 }

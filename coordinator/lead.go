@@ -23,8 +23,9 @@ type refresher struct {
 
 	queue   schedule.Queue[groupID]
 	planned map[groupID]task
-	live    map[groupID]string // :: group with a worker → its upstream
-	busy    map[string]int     // :: upstream → workers
+	ofApp   map[string][]groupID // :: app → its groups that were planned last
+	live    map[groupID]string   // :: group with a worker → its upstream
+	busy    map[string]int       // :: upstream → workers
 	waiting map[string][]groupID
 	resting map[groupID]time.Time // :: group whose attempt ended without an outcome → until when
 	probes  map[groupID]time.Time // :: group → when its value is looked at next
@@ -53,7 +54,7 @@ const pauseAfterError = 5 * time.Second
 func (n *Node) lead(root, led context.Context, l Leadership) error {
 	r := &refresher{
 		node: n, held: l, log: n.log.With("epoch", int64(l.Epoch)),
-		planned: map[groupID]task{}, live: map[groupID]string{}, busy: map[string]int{}, waiting: map[string][]groupID{}, resting: map[groupID]time.Time{}, gates: map[string]*gate{}, probes: map[groupID]time.Time{}, eased: map[groupID]time.Time{},
+		planned: map[groupID]task{}, ofApp: map[string][]groupID{}, live: map[groupID]string{}, busy: map[string]int{}, waiting: map[string][]groupID{}, resting: map[groupID]time.Time{}, gates: map[string]*gate{}, probes: map[groupID]time.Time{}, eased: map[groupID]time.Time{},
 		finished: make(chan ended), beats: make(chan []UpstreamState, 1),
 	}
 	if !n.cache.reached(led.Done(), l.Revision) {
@@ -170,6 +171,7 @@ func (r *refresher) replanAll() {
 	for id := range r.planned {
 		r.forget(id)
 	}
+	clear(r.ofApp)
 	for _, app := range apps {
 		r.replan(app)
 	}
@@ -199,13 +201,19 @@ func (r *refresher) replan(app string) {
 			r.queue.Set(t.id, t.at)
 		}
 	})
-	for id := range r.planned {
-		if _, ok := current[id]; !ok && id.app == app {
+	for _, id := range r.ofApp[app] {
+		_, stays := current[id]
+		if _, planned := r.planned[id]; planned && !stays {
 			r.forget(id)
 			delete(r.probes, id)
 			delete(r.eased, id)
 		}
 	}
+	if len(current) == 0 {
+		delete(r.ofApp, app)
+		return
+	}
+	r.ofApp[app] = slices.Collect(maps.Keys(current))
 }
 
 func (r *refresher) forget(id groupID) {

@@ -30,6 +30,7 @@ const (
 	DefaultStreams       = 20000
 	DefaultClientStreams = 10000
 	DefaultStreamWrite   = 10 * time.Second
+	DefaultImportPause   = time.Minute
 	DefaultPatience      = 2 * time.Second
 )
 
@@ -46,7 +47,9 @@ type Config struct {
 
 	Streams       int           // at once. Zero: DefaultStreams
 	ClientStreams int           // of one client at once. Zero: DefaultClientStreams
-	StreamWrite   time.Duration // a reader that does not take an event for so long is cut off. Zero: DefaultStreamWrite
+	StreamWrite   time.Duration // a reader that does not take an event, or the answer to a line, for so long is cut off. Zero: DefaultStreamWrite
+
+	ImportPause time.Duration // an import of which no whole line came for so long is ended. Zero: DefaultImportPause
 
 	Forward ForwardConfig // bounds of calls that are forwarded
 	Compat  CompatConfig  // drop-in surfaces
@@ -65,6 +68,7 @@ type API struct {
 
 	streams     *streams
 	streamWrite time.Duration
+	importPause time.Duration
 
 	reports  *reports
 	floored  *recent[asked, time.Time] // when a longer life was asked for
@@ -94,6 +98,7 @@ func New(c Config) (*API, error) {
 		compat:      c.Compat,
 		streams:     newStreams(c.Streams, c.ClientStreams),
 		streamWrite: c.StreamWrite,
+		importPause: c.ImportPause,
 		reports:     newReports(),
 		floored:     newRecent[asked, time.Time](mostReports),
 		forwards:    forwards,
@@ -106,7 +111,7 @@ func (c Config) check() error {
 	if c.Node == nil {
 		return errors.New("Node is required")
 	}
-	if min(c.MaxWait, c.TimeLimit, c.StreamWrite, c.Compat.MinExpiresIn, c.Compat.Patience) < 0 || min(c.Streams, c.ClientStreams) < 0 {
+	if min(c.MaxWait, c.TimeLimit, c.StreamWrite, c.ImportPause, c.Compat.MinExpiresIn, c.Compat.Patience) < 0 || min(c.Streams, c.ClientStreams) < 0 {
 		return errors.New("a time or a bound in its configuration is below zero")
 	}
 	return c.Compat.check(c.Node)
@@ -119,6 +124,7 @@ func (c Config) withDefaults() Config {
 	c.Streams = cmp.Or(c.Streams, DefaultStreams)
 	c.ClientStreams = cmp.Or(c.ClientStreams, DefaultClientStreams)
 	c.StreamWrite = cmp.Or(c.StreamWrite, DefaultStreamWrite)
+	c.ImportPause = cmp.Or(c.ImportPause, DefaultImportPause)
 	c.Compat.Patience = cmp.Or(c.Compat.Patience, DefaultPatience)
 	return c
 }
@@ -129,6 +135,7 @@ func (a *API) Handler() http.Handler {
 	a.tokenRoutes(r)
 	a.streamRoutes(r)
 	a.appRoutes(r)
+	a.importRoutes(r)
 	a.clientRoutes(r)
 	a.clusterRoutes(r)
 	a.openAPIRoutes(r)

@@ -93,22 +93,31 @@ func (a *API) putApp(r request) (answer, error) {
 	if err := r.readBody(maxAppBody, &body); err != nil {
 		return answer{}, err
 	}
-	app, err := AppFromWire(name, body)
+	app, err := r.appOf(name, body)
 	if err != nil {
 		return answer{}, err
+	}
+	if dryRun {
+		return a.preview(r, app, how)
+	}
+	return a.apply(r, app, how)
+}
+
+// appOf makes the app that the client wants applied.
+func (r request) appOf(name string, body client.App) (coordinator.App, error) {
+	app, err := AppFromWire(name, body)
+	if err != nil {
+		return coordinator.App{}, err
 	}
 	// What is inherited is used, a parent's credentials among it, so a parent
 	// must be the client's to administer as well.
 	if app.Parent != "" {
 		if err := r.mayApp(app.Parent, coordinator.VerbAdmin); err != nil {
-			return answer{}, err
+			return coordinator.App{}, err
 		}
 	}
 	app.Owner = "api:" + r.client.Name
-	if dryRun {
-		return a.preview(r, app, how)
-	}
-	return a.apply(r, app, how)
+	return app, nil
 }
 
 func (a *API) preview(r request, app coordinator.App, how coordinator.Applying) (answer, error) {

@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"freshet/coordinator"
@@ -98,6 +101,42 @@ func FuzzLastEventID(f *testing.F) {
 		}
 		if _, err := lastEventID(http.Header{"Last-Event-Id": {text, text}}); !errors.Is(err, coordinator.ErrInvalid) {
 			t.Errorf("%q given twice: %v", text, err)
+		}
+	})
+}
+
+func FuzzImportLine(f *testing.F) {
+	for _, seed := range []string{
+		`{"name":"shop",` + shopBody[1:], "{}", "\ufeff{\"name\":\"a\"}\r\n\r\n", `{"name":"a"}{"name":"b"}`, "\n\n\n", `{"name":7}`, `{"Name":"a"}`, strings.Repeat("x", 300),
+	} {
+		f.Add([]byte(seed))
+	}
+	const most = 256
+	f.Fuzz(func(t *testing.T, data []byte) {
+		read := newLines(bytes.NewReader(data), most)
+		for {
+			line, err := read.next()
+			switch {
+			case errors.Is(err, io.EOF):
+				if ends := bytes.Count(data, []byte("\n")); read.number-1 != ends && read.number-1 != ends+1 {
+					t.Errorf("%q: %d lines", data, read.number-1)
+				}
+				return
+			case errors.Is(err, errLongLine):
+				continue
+			case err != nil || len(line) > most || bytes.ContainsRune(line, '\n'):
+				t.Fatalf("%q: line %q, %v", data, line, err)
+			}
+			name, body, err := readLine(line)
+			if err == nil {
+				_, err = AppFromWire(name, body)
+			}
+			if err != nil && !errors.Is(err, coordinator.ErrInvalid) {
+				t.Errorf("%q: %v is not a mistake of the caller", line, err)
+			}
+			if name != "" && coordinator.CheckAppName(name) != nil {
+				t.Errorf("%q: the name %q is told", line, name)
+			}
 		}
 	})
 }

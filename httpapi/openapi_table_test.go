@@ -57,6 +57,7 @@ func operations() []operation {
 		{get, "/v1/apps", "listApps", "apps", "List the apps the client may see. Credentials are never shown.", "view", append([]string{"label"}, page...), nil, replies(client.AppList{}), nil},
 		{get, "/v1/apps/{app}", "getApp", "apps", "An app with the settings in effect. Credentials are never shown.", "view", nil, nil, replies(client.AppInfo{}), nil},
 		{put, "/v1/apps/{app}", "putApp", "apps", "Apply an app. Credentials that are left out stay.", "admin", []string{"dry_run", "replace_grant"}, client.App{}, map[int]any{http.StatusOK: client.AppChange{}, http.StatusCreated: client.AppChange{}}, nil},
+		{post, "/v1/import", "import", "apps", "Apply many apps, one a line, parents before their children. Each line is answered while later ones are sent, and refused by itself; the last answer has the totals, and one without them was cut off. The same import can be made again.", "admin", []string{"dry_run", "replace_grant"}, lined{client.ImportApp{}}, replies(lined{client.ImportAnswer{}}), nil},
 		{remove, "/v1/apps/{app}", "deleteApp", "apps", "Delete an app with its credentials and tokens.", "admin", nil, nil, noContent(), nil},
 		{post, "/v1/apps/{app}/pause", "pauseApp", "apps", "Stop refreshing an app. What it holds is served on.", "admin", nil, nil, noContent(), nil},
 		{post, "/v1/apps/{app}/resume", "resumeApp", "apps", "Refresh an app again.", "admin", nil, nil, noContent(), nil},
@@ -83,6 +84,9 @@ func operations() []operation {
 
 // streamed stands for the events of a stream.
 type streamed struct{}
+
+// lined stands for NDJSON: values one a line.
+type lined struct{ of any }
 
 // parameter is one that a query may have.
 type parameter struct {

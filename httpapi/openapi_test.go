@@ -123,9 +123,18 @@ func (o operation) describe(s *schemas) object {
 		about["parameters"] = all
 	}
 	if o.body != nil {
-		about["requestBody"] = object{"content": object{"application/json": object{"schema": s.of(reflect.TypeOf(o.body))}}}
+		about["requestBody"] = object{"content": contentOf(s, o.body)}
 	}
 	return about
+}
+
+// contentOf describes a body under its media type.
+func contentOf(s *schemas, body any) object {
+	media := "application/json"
+	if lines, ok := body.(lined); ok {
+		media, body = client.NDJSON, lines.of
+	}
+	return object{media: object{"schema": s.of(reflect.TypeOf(body))}}
 }
 
 func (o operation) responses(s *schemas) object {
@@ -136,7 +145,7 @@ func (o operation) responses(s *schemas) object {
 		if body == any(streamed{}) {
 			content["text/event-stream"] = object{"schema": object{"type": "string"}}
 		} else if body != nil {
-			content["application/json"] = object{"schema": s.of(reflect.TypeOf(body))}
+			content = contentOf(s, body)
 		}
 		if body != nil {
 			for _, media := range o.media {

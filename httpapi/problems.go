@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"freshet/coordinator"
@@ -18,6 +19,10 @@ var (
 	errMethod      = errors.New("this route does not answer this method; the Allow header says which it does")
 	errTooLarge    = errors.New("the body is too large")
 	errMediaType   = errors.New("send the body as JSON: Content-Type: application/json")
+	errNotLines    = errors.New("send the apps one a line: Content-Type: " + client.NDJSON)
+	errLongLine    = fmt.Errorf("the line is longer than %d KiB", maxAppBody>>10)
+	errImportPause = errors.New("no whole line came for too long: send the same import again, what is there already is left unchanged")
+	errImportBroke = errors.New("the body broke off: nothing of its last line was applied; send the same import again, what is there already is left unchanged")
 	errRateLimited = errors.New("too many reports of this token by this client")
 	errStreams     = errors.New("too many streams are open: close some, or ask another node")
 	errTooFast     = errors.New("too many calls of this client in a short time")
@@ -63,6 +68,10 @@ func problems() []problem {
 		{errMethod, http.StatusMethodNotAllowed, client.CodeMethodNotAllowed, "Method not allowed", false},
 		{coordinator.ErrConflict, http.StatusConflict, client.CodeConflict, "Changed by somebody else meanwhile", true},
 		{errTooLarge, http.StatusRequestEntityTooLarge, client.CodeBodyTooLarge, "The body is too large", false},
+		{errLongLine, http.StatusRequestEntityTooLarge, client.CodeBodyTooLarge, "The line is too long", false},
+		{errNotLines, http.StatusUnsupportedMediaType, client.CodeMediaType, "The body is not NDJSON", false},
+		{errImportPause, http.StatusRequestTimeout, client.CodeRequestTimeout, "The sender stood still", true},
+		{errImportBroke, http.StatusBadRequest, client.CodeInvalidRequest, "The body broke off", true},
 		{errMediaType, http.StatusUnsupportedMediaType, client.CodeMediaType, "The body is not JSON", false},
 		{coordinator.ErrReauthorize, http.StatusFailedDependency, client.CodeReauthorize, "The app must be authorised again", false},
 		{coordinator.ErrBudgetExhausted, http.StatusTooManyRequests, client.CodeBudgetExhausted, "The budget of upstream calls is spent", true},

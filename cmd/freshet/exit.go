@@ -25,7 +25,8 @@ const (
 const exitCodesHelp = `Exit codes:
 
   0  it worked
-  1  it failed for a reason that none of the others names
+  1  it failed for a reason that none of the others names; of "freshet import":
+     lines were refused
   2  usage or configuration: the command line, a file or a variable is wrong
   3  refused: the client key is missing, unknown or may not do this, or there
      is no app, token or client of that name; or the seal key that was to be

@@ -81,7 +81,7 @@ func addVerbs(root *cobra.Command, t *terminal) {
 		root.AddCommand(verb)
 	}
 	for _, verb := range []*cobra.Command{
-		newGet(t), newWatch(t), newRun(t), newRefresh(t), newReport(t), newPush(t), newStatus(t), newApply(t), newApps(t),
+		newGet(t), newWatch(t), newRun(t), newRefresh(t), newReport(t), newPush(t), newStatus(t), newApply(t), newImport(t), newApps(t),
 		newPause(t, true), newPause(t, false), newBars(t), newClients(t), newFinalize(t),
 	} {
 		verb.GroupID = cluster.ID

@@ -58,17 +58,21 @@ type ApplyOptions struct {
 	ReplaceGrant bool // put the given refresh token in the place of the one that is kept
 }
 
-// PutApp applies an app.
-func (c *Client) PutApp(ctx context.Context, name string, app App, opts ApplyOptions) (AppChange, error) {
+func (o ApplyOptions) query() url.Values {
 	query := url.Values{}
-	if opts.DryRun {
+	if o.DryRun {
 		query.Set("dry_run", "1")
 	}
-	if opts.ReplaceGrant {
+	if o.ReplaceGrant {
 		query.Set("replace_grant", "1")
 	}
+	return query
+}
+
+// PutApp applies an app.
+func (c *Client) PutApp(ctx context.Context, name string, app App, opts ApplyOptions) (AppChange, error) {
 	var change AppChange
-	err := c.do(ctx, call{method: http.MethodPut, path: appPath(name, ""), query: query, body: app}, &change)
+	err := c.do(ctx, call{method: http.MethodPut, path: appPath(name, ""), query: opts.query(), body: app}, &change)
 	return change, err
 }
 

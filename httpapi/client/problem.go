@@ -20,6 +20,7 @@ const (
 	CodeUnknownApp          = "unknown_app"              // 404
 	CodeUnknownClient       = "unknown_client"           // 404
 	CodeMethodNotAllowed    = "method_not_allowed"       // 405: Allow says what is
+	CodeRequestTimeout      = "request_timeout"          // 408: the body stood still while it was sent
 	CodeConflict            = "conflict"                 // 409: it changed meanwhile; look again
 	CodeBodyTooLarge        = "body_too_large"           // 413
 	CodeMediaType           = "unsupported_media_type"   // 415: bodies are application/json
