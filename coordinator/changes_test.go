@@ -162,8 +162,10 @@ func (u *unkeyed) Watch(ctx context.Context) iter.Seq2[coordinator.Batch, error]
 	}
 }
 
-// A reader must not go on elsewhere behind a value that it was not given here.
-func TestNoPositionIsToldWhereAValueIsMissing(t *testing.T) {
+// lacking runs f on a cluster with a node whose store leaves out what it is told
+// to; position is the one that this node tells.
+func lacking(t *testing.T, f func(c *cluster, store *unkeyed, position func() coordinator.Position)) {
+	t.Helper()
 	bubble(t, 1, func(c *cluster) {
 		store := &unkeyed{}
 		m := c.join("n2", func(config *coordinator.Config) {
@@ -173,10 +175,16 @@ func TestNoPositionIsToldWhereAValueIsMissing(t *testing.T) {
 		c.apply(c.nodes[0], shop("plain"))
 		c.value(m, accessToken, 0)
 		time.Sleep(time.Minute)
-		position := func() coordinator.Position {
+		f(c, store, func() coordinator.Position {
 			_, reached := changed(m, coordinator.Point{})
 			return reached.Position
-		}
+		})
+	})
+}
+
+// A reader must not go on elsewhere behind a value that it was not given here.
+func TestNoPositionIsToldWhereAValueIsMissing(t *testing.T) {
+	lacking(t, func(c *cluster, store *unkeyed, position func() coordinator.Position) {
 		if position() == (coordinator.Position{}) {
 			c.Error("there is no position though nothing is missing")
 		}
@@ -193,6 +201,35 @@ func TestNoPositionIsToldWhereAValueIsMissing(t *testing.T) {
 			c.Error("there is no position though nothing is missing any more")
 		}
 	})
+}
+
+// A value that has ended, or whose token is gone, is one that nobody can be given:
+// it is missing no longer.
+func TestPositionsAreToldAgainOnceTheMissingValueIsNoMore(t *testing.T) {
+	for what, end := range map[string]func(c *cluster) error{
+		"the value has ended": func(c *cluster) error {
+			err := c.nodes[0].PauseApp(c.Context(), "shop", true)
+			time.Sleep(3 * time.Hour)
+			return err
+		},
+		"the app is gone": func(c *cluster) error { return c.nodes[0].Remove(c.Context(), "shop") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			lacking(t, func(c *cluster, store *unkeyed, position func() coordinator.Position) {
+				store.lacks.Store(true)
+				c.refreshed(c.nodes[0], accessToken)
+				time.Sleep(time.Minute)
+				if got := position(); got != (coordinator.Position{}) {
+					c.Errorf("the position %s is told though a value is missing", got)
+				}
+				c.must(end(c))
+				time.Sleep(time.Minute)
+				if position() == (coordinator.Position{}) {
+					c.Error("there is no position")
+				}
+			})
+		})
+	}
 }
 
 func TestNamesAskedForAreChecked(t *testing.T) {
