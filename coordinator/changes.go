@@ -160,13 +160,15 @@ func (c *changes) find(p Position) (_ Point, ok bool) {
 	return Point{Number: c.beats[i-rewoundBeats].number, Position: p}, true
 }
 
-// put numbers a change.
-func (c *changes) put(name Name, cell *cell, value bool) {
+// lose numbers that a token is gone.
+func (c *changes) lose(name Name, cell *cell) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.putLocked(name, cell, value)
+	c.missLocked(cell, nil, time.Time{})
+	c.putLocked(name, cell, true)
 }
 
+// putLocked numbers a change.
 func (c *changes) putLocked(name Name, cell *cell, value bool) {
 	c.last++
 	c.log[c.last%loggedChanges] = name

@@ -138,6 +138,25 @@ func TestReadersAreToldWhatOnlyAnotherClusterHad(t *testing.T) {
 	})
 }
 
+// A value that is missing in another cluster's snapshot is not missing in this one.
+func TestPositionsAreToldWhereAnotherClustersSnapshotLackedAValue(t *testing.T) {
+	shelved(t, func(c *cluster, s *shelf) {
+		foreign := coordinator.Name{App: "foreign", Token: coordinator.DefaultToken}
+		s.change(func(saved *coordinator.Saved) {
+			saved.Records = append(saved.Records, coordinator.FingerprintKey{Key: coordinator.NewSecret("another")}, coordinator.State{
+				Name: foreign, Status: coordinator.StatusFresh, Version: 3, Expires: time.Now().Add(1000 * time.Hour),
+			})
+		})
+		m := c.join("n1", s.with, away)
+		time.Sleep(2 * time.Second)
+		m.store.Heal()
+		time.Sleep(time.Minute)
+		if _, reached := changed(m, coordinator.Point{}); reached.Position == (coordinator.Position{}) {
+			c.Error("no position is told")
+		}
+	})
+}
+
 // unkeyed is a store whose watch leaves values out, as that of a node without
 // the seal key does.
 type unkeyed struct {

@@ -274,7 +274,7 @@ func (n *Node) show(ctx context.Context, name Name, t *touched) {
 	cell := n.cache.cell(name)
 	old := cell.view.Load()
 	next := n.viewOf(ctx, name, old, cell, t)
-	n.cache.values.follow(cell, old, next, t)
+	n.cache.values.follow(name, cell, old, next, t)
 	if next == nil {
 		if old != nil {
 			cell.view.Store(nil)

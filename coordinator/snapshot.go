@@ -144,14 +144,14 @@ func (n *Node) disown(ctx context.Context, batch Batch) {
 		return
 	}
 	n.log.ErrorContext(ctx, "the snapshot on disk was another cluster's and is forgotten")
-	n.cache.cells.Range(func(name, found any) bool {
-		cell := found.(*cell) //nolint:forcetypeassert // cells holds nothing else
+	n.cache.cells.Range(func(key, found any) bool {
+		name, cell := key.(Name), found.(*cell) //nolint:forcetypeassert // cells holds nothing else
 		cell.highest = 0
 		cell.former.Store(nil)
-		n.cache.values.forget(cell, 0)
+		n.cache.values.forget(name, cell, 0)
 		cell.view.Store(nil)
 		cell.changed.fire()
-		n.changes.put(name.(Name), cell, true) //nolint:forcetypeassert // cells holds nothing else
+		n.changes.lose(name, cell)
 		return true
 	})
 }

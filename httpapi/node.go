@@ -80,5 +80,5 @@ type Surfaces interface {
 	DropIn(provider string) (coordinator.DropIn, bool)
 	Identified(identity string) (app string, ok bool)
 	// Recognize must take no lock that a writer holds.
-	Recognize(value coordinator.Secret) (name coordinator.Name, version int64, ok bool)
+	Recognize(value coordinator.Secret) []coordinator.Name
 }
