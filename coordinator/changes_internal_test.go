@@ -35,7 +35,7 @@ func TestChangesAreFoundFromEverywhere(t *testing.T) {
 	for after, want := range map[int64]int{
 		0: tokens - 1, 1: tokens, 1000: tokens, 1500: 4500, all - 10: 11, all: 1, all + 1: 0,
 	} {
-		changes, reached := n.Changes(Point{Number: after})
+		changes, reached := n.Changes(Point{Number: after}, Reach{})
 		found := map[Name]bool{}
 		for c := range changes {
 			if found[c.Name] {
@@ -70,7 +70,7 @@ func TestWhoGoesOnBeforeTheFirstChangeIsToldWhatIsGone(t *testing.T) {
 		t.Fatal("the position is not found")
 	}
 	var told []Changed
-	changes, _ := n.Changes(at)
+	changes, _ := n.Changes(at, Reach{})
 	for c := range changes {
 		told = append(told, c)
 	}

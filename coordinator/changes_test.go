@@ -18,7 +18,7 @@ import (
 // changed lists what a node tells after a point, and returns the point reached.
 func changed(m *member, after coordinator.Point) (names []string, reached coordinator.Point) {
 	synctest.Wait()
-	changes, reached := m.Changes(after)
+	changes, reached := m.Changes(after, coordinator.Reach{})
 	for c := range changes {
 		what := " state"
 		switch {

@@ -253,10 +253,9 @@ func (t *touched) views(c *cache) map[Name]struct{} {
 		names[name] = struct{}{}
 	}
 	if t.all {
-		c.cells.Range(func(name, _ any) bool {
-			names[name.(Name)] = struct{}{} //nolint:forcetypeassert // cells holds nothing else
-			return true
-		})
+		for name := range c.cells.all() {
+			names[name] = struct{}{}
+		}
 		return names
 	}
 	c.reading(func(r *records) {

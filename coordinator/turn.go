@@ -135,10 +135,9 @@ func (n *Node) watchClock(ctx context.Context) {
 func (n *Node) lookAtAll(now time.Time) {
 	n.changes.mu.Lock()
 	defer n.changes.mu.Unlock()
-	n.cache.cells.Range(func(name, _ any) bool {
-		n.changes.clock.Set(name.(Name), now) //nolint:forcetypeassert // cells holds nothing else
-		return true
-	})
+	for name := range n.cache.cells.all() {
+		n.changes.clock.Set(name, now)
+	}
 }
 
 // turn numbers what the clock has changed by now, and returns how long to wait

@@ -35,7 +35,7 @@ type Tokens interface {
 // Changes tells those who follow what has changed; see coordinator.Point.
 type Changes interface {
 	Moved() <-chan struct{} // closed when it is time to look again
-	Changes(after coordinator.Point) (iter.Seq[coordinator.Changed], coordinator.Point)
+	Changes(after coordinator.Point, reach coordinator.Reach) (iter.Seq[coordinator.Changed], coordinator.Point)
 	Resume(ctx context.Context, p coordinator.Position) (coordinator.Point, bool)
 }
 
