@@ -7,10 +7,17 @@ export FRESHET_SOAK FRESHET_SEED
 # How long each fuzz target looks for input that breaks it.
 FUZZTIME ?= 30s
 
-.PHONY: gate soak fuzz
+.PHONY: gate soak crowd fuzz
 
 gate: ## all that must pass before a merge
 	bash .ci/run
+
+# How many readers there are, and for how long the slowest tenth reads nothing. Each
+# is an open file in two processes.
+crowd: export FRESHET_TEST_READERS ?= 10000
+crowd: export FRESHET_TEST_READERS_SILENT ?= 1m
+crowd: ## a crowd of readers on one node, see docs/reliability.md
+	go test -count=1 -timeout 0 -v -run '^TestACrowdFollowsOneNode$$' ./httpapi
 
 soak: ## faults at random over real processes, see docs/reliability.md
 	CGO_ENABLED=1 go test -race -count=1 -timeout 0 -v -run '^TestARandomWalkOverFaultsBreaksNoPromise$$' ./cmd/freshet

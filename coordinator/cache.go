@@ -12,7 +12,7 @@ import (
 // it; everybody reads. Reads of tokens and clients take no lock that the writer
 // holds while it works.
 type cache struct {
-	cells   sync.Map // :: Name → *cell
+	cells   cells
 	clients atomic.Pointer[map[Digest]Client]
 	applied atomic.Int64 // revision reached
 	synced  atomic.Bool  // the first snapshot is complete
@@ -135,33 +135,26 @@ func newCache() *cache {
 }
 
 // cell returns the cell of a token, made if need be.
-func (c *cache) cell(name Name) *cell {
-	if found, ok := c.cells.Load(name); ok {
-		return found.(*cell) //nolint:forcetypeassert // cells holds nothing else
-	}
-	made, _ := c.cells.LoadOrStore(name, &cell{})
-	return made.(*cell) //nolint:forcetypeassert // cells holds nothing else
-}
+func (c *cache) cell(name Name) *cell { return c.cells.get(name) }
 
 // view returns the newest view of a token that exists.
 func (c *cache) view(name Name) (*View, bool) {
-	found, ok := c.cells.Load(name)
-	if !ok {
+	found := c.cells.find(name)
+	if found == nil {
 		return nil, false
 	}
-	v := found.(*cell).view.Load() //nolint:forcetypeassert // cells holds nothing else
+	v := found.view.Load()
 	return v, v != nil
 }
 
 // views returns all views, sorted by name.
 func (c *cache) views() []*View {
 	var views []*View
-	c.cells.Range(func(_, found any) bool {
-		if v := found.(*cell).view.Load(); v != nil { //nolint:forcetypeassert // cells holds nothing else
+	for _, cell := range c.cells.all() {
+		if v := cell.view.Load(); v != nil {
 			views = append(views, v)
 		}
-		return true
-	})
+	}
 	slices.SortFunc(views, func(a, b *View) int { return strings.Compare(a.Name.String(), b.Name.String()) })
 	return views
 }

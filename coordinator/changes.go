@@ -71,13 +71,14 @@ type witness struct {
 // again: at changes, at who the clients are, and whether the node drains.
 func (n *Node) Moved() <-chan struct{} { return n.changes.moved.wait() }
 
-// Changes yields what has changed after a point, each token once, and returns
-// the point that a reader has reached who has taken all of it. After the zero
-// Point it yields every token that exists, in no order.
-func (n *Node) Changes(after Point) (iter.Seq[Changed], Point) {
-	names, every, reached := n.changes.since(after)
+// Changes yields what has changed after a point within a reach, each token once,
+// and returns the point that a reader has reached who has taken all of it. After the
+// zero Point it yields every token that exists, in no order. It may yield tokens
+// beyond the reach; what it costs is bounded by the apps of the reach.
+func (n *Node) Changes(after Point, reach Reach) (iter.Seq[Changed], Point) {
+	names, look, reached := n.changes.since(after, reach)
 	return func(yield func(Changed) bool) {
-		if !every {
+		if !look {
 			for _, name := range names {
 				if !yield(n.cache.cell(name).change(name, after)) {
 					return
@@ -85,14 +86,15 @@ func (n *Node) Changes(after Point) (iter.Seq[Changed], Point) {
 			}
 			return
 		}
-		n.cache.cells.Range(func(key, found any) bool {
-			name, cell := key.(Name), found.(*cell) //nolint:forcetypeassert // cells holds nothing else
+		for name, cell := range n.cache.cells.within(reach) {
 			c := cell.change(name, after)
 			if c.View == nil && after == (Point{}) || cell.changedAt.Load() <= after.Number {
-				return true
+				continue
 			}
-			return yield(c)
-		})
+			if !yield(c) {
+				return
+			}
+		}
 	}, reached
 }
 
@@ -102,13 +104,14 @@ func (c *cell) change(name Name, after Point) Changed {
 	return Changed{Name: name, View: c.view.Load(), Value: value}
 }
 
-// since returns the names that have changed after a point, or that every cell
-// must be looked at.
-func (c *changes) since(after Point) (names []Name, every bool, reached Point) {
+// since returns the names that have changed after a point, or that the cells within
+// the reach must be looked at, because that is shorter or the only way.
+func (c *changes) since(after Point, reach Reach) (names []Name, look bool, reached Point) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	reached = Point{Number: c.last, Position: c.positionLocked()}
-	if after == (Point{}) || c.last-after.Number > loggedChanges {
+	behind := c.last - after.Number
+	if after == (Point{}) || behind > loggedChanges || reach.bounded && int64(len(reach.apps)) < behind {
 		return nil, true, reached
 	}
 	seen := map[Name]struct{}{}
@@ -160,13 +163,15 @@ func (c *changes) find(p Position) (_ Point, ok bool) {
 	return Point{Number: c.beats[i-rewoundBeats].number, Position: p}, true
 }
 
-// put numbers a change.
-func (c *changes) put(name Name, cell *cell, value bool) {
+// lose numbers that a token is gone.
+func (c *changes) lose(name Name, cell *cell) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.putLocked(name, cell, value)
+	c.missLocked(cell, nil, time.Time{})
+	c.putLocked(name, cell, true)
 }
 
+// putLocked numbers a change.
 func (c *changes) putLocked(name Name, cell *cell, value bool) {
 	c.last++
 	c.log[c.last%loggedChanges] = name

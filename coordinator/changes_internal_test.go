@@ -12,9 +12,16 @@ func numbered(tokens, changes int) *Node {
 		name := Name{App: fmt.Sprintf("app%d", i%tokens), Token: DefaultToken}
 		cell := n.cache.cell(name)
 		cell.view.Store(&View{Name: name})
-		n.changes.put(name, cell, i%2 == 0)
+		n.put(name, cell, i%2 == 0)
 	}
 	return n
+}
+
+// put numbers a change.
+func (n *Node) put(name Name, cell *cell, value bool) {
+	n.changes.mu.Lock()
+	defer n.changes.mu.Unlock()
+	n.changes.putLocked(name, cell, value)
 }
 
 // However far behind a reader is, it finds each token once.
@@ -23,12 +30,12 @@ func TestChangesAreFoundFromEverywhere(t *testing.T) {
 	n := numbered(tokens, all)
 	gone := Name{App: "app7", Token: DefaultToken}
 	n.cache.cell(gone).view.Store(nil)
-	n.changes.put(gone, n.cache.cell(gone), true)
+	n.put(gone, n.cache.cell(gone), true)
 	n.cache.cell(Name{App: "never", Token: DefaultToken}) // somebody waits for it
 	for after, want := range map[int64]int{
 		0: tokens - 1, 1: tokens, 1000: tokens, 1500: 4500, all - 10: 11, all: 1, all + 1: 0,
 	} {
-		changes, reached := n.Changes(Point{Number: after})
+		changes, reached := n.Changes(Point{Number: after}, Reach{})
 		found := map[Name]bool{}
 		for c := range changes {
 			if found[c.Name] {
@@ -55,15 +62,15 @@ func TestWhoGoesOnBeforeTheFirstChangeIsToldWhatIsGone(t *testing.T) {
 	name := Name{App: "shop", Token: DefaultToken}
 	cell := n.cache.cell(name)
 	cell.view.Store(&View{Name: name})
-	n.changes.put(name, cell, true)
+	n.put(name, cell, true)
 	cell.view.Store(nil)
-	n.changes.put(name, cell, true)
+	n.put(name, cell, true)
 	at, ok := n.changes.find(positionOf(Heartbeat{Revision: rewoundBeats + 1, Node: "n1"}))
 	if !ok {
 		t.Fatal("the position is not found")
 	}
 	var told []Changed
-	changes, _ := n.Changes(at)
+	changes, _ := n.Changes(at, Reach{})
 	for c := range changes {
 		told = append(told, c)
 	}

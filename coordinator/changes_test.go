@@ -18,7 +18,7 @@ import (
 // changed lists what a node tells after a point, and returns the point reached.
 func changed(m *member, after coordinator.Point) (names []string, reached coordinator.Point) {
 	synctest.Wait()
-	changes, reached := m.Changes(after)
+	changes, reached := m.Changes(after, coordinator.Reach{})
 	for c := range changes {
 		what := " state"
 		switch {
@@ -138,6 +138,25 @@ func TestReadersAreToldWhatOnlyAnotherClusterHad(t *testing.T) {
 	})
 }
 
+// A value that is missing in another cluster's snapshot is not missing in this one.
+func TestPositionsAreToldWhereAnotherClustersSnapshotLackedAValue(t *testing.T) {
+	shelved(t, func(c *cluster, s *shelf) {
+		foreign := coordinator.Name{App: "foreign", Token: coordinator.DefaultToken}
+		s.change(func(saved *coordinator.Saved) {
+			saved.Records = append(saved.Records, coordinator.FingerprintKey{Key: coordinator.NewSecret("another")}, coordinator.State{
+				Name: foreign, Status: coordinator.StatusFresh, Version: 3, Expires: time.Now().Add(1000 * time.Hour),
+			})
+		})
+		m := c.join("n1", s.with, away)
+		time.Sleep(2 * time.Second)
+		m.store.Heal()
+		time.Sleep(time.Minute)
+		if _, reached := changed(m, coordinator.Point{}); reached.Position == (coordinator.Position{}) {
+			c.Error("no position is told")
+		}
+	})
+}
+
 // unkeyed is a store whose watch leaves values out, as that of a node without
 // the seal key does.
 type unkeyed struct {
@@ -162,8 +181,10 @@ func (u *unkeyed) Watch(ctx context.Context) iter.Seq2[coordinator.Batch, error]
 	}
 }
 
-// A reader must not go on elsewhere behind a value that it was not given here.
-func TestNoPositionIsToldWhereAValueIsMissing(t *testing.T) {
+// lacking runs f on a cluster with a node whose store leaves out what it is told
+// to; position is the one that this node tells.
+func lacking(t *testing.T, f func(c *cluster, store *unkeyed, position func() coordinator.Position)) {
+	t.Helper()
 	bubble(t, 1, func(c *cluster) {
 		store := &unkeyed{}
 		m := c.join("n2", func(config *coordinator.Config) {
@@ -173,10 +194,16 @@ func TestNoPositionIsToldWhereAValueIsMissing(t *testing.T) {
 		c.apply(c.nodes[0], shop("plain"))
 		c.value(m, accessToken, 0)
 		time.Sleep(time.Minute)
-		position := func() coordinator.Position {
+		f(c, store, func() coordinator.Position {
 			_, reached := changed(m, coordinator.Point{})
 			return reached.Position
-		}
+		})
+	})
+}
+
+// A reader must not go on elsewhere behind a value that it was not given here.
+func TestNoPositionIsToldWhereAValueIsMissing(t *testing.T) {
+	lacking(t, func(c *cluster, store *unkeyed, position func() coordinator.Position) {
 		if position() == (coordinator.Position{}) {
 			c.Error("there is no position though nothing is missing")
 		}
@@ -193,6 +220,35 @@ func TestNoPositionIsToldWhereAValueIsMissing(t *testing.T) {
 			c.Error("there is no position though nothing is missing any more")
 		}
 	})
+}
+
+// A value that has ended, or whose token is gone, is one that nobody can be given:
+// it is missing no longer.
+func TestPositionsAreToldAgainOnceTheMissingValueIsNoMore(t *testing.T) {
+	for what, end := range map[string]func(c *cluster) error{
+		"the value has ended": func(c *cluster) error {
+			err := c.nodes[0].PauseApp(c.Context(), "shop", true)
+			time.Sleep(3 * time.Hour)
+			return err
+		},
+		"the app is gone": func(c *cluster) error { return c.nodes[0].Remove(c.Context(), "shop") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			lacking(t, func(c *cluster, store *unkeyed, position func() coordinator.Position) {
+				store.lacks.Store(true)
+				c.refreshed(c.nodes[0], accessToken)
+				time.Sleep(time.Minute)
+				if got := position(); got != (coordinator.Position{}) {
+					c.Errorf("the position %s is told though a value is missing", got)
+				}
+				c.must(end(c))
+				time.Sleep(time.Minute)
+				if position() == (coordinator.Position{}) {
+					c.Error("there is no position")
+				}
+			})
+		})
+	}
 }
 
 func TestNamesAskedForAreChecked(t *testing.T) {

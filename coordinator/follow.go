@@ -254,10 +254,9 @@ func (t *touched) views(c *cache) map[Name]struct{} {
 		names[name] = struct{}{}
 	}
 	if t.all {
-		c.cells.Range(func(name, _ any) bool {
-			names[name.(Name)] = struct{}{} //nolint:forcetypeassert // cells holds nothing else
-			return true
-		})
+		for name := range c.cells.all() {
+			names[name] = struct{}{}
+		}
 		return names
 	}
 	c.reading(func(r *records) {
@@ -275,7 +274,7 @@ func (n *Node) show(ctx context.Context, name Name, t *touched) {
 	cell := n.cache.cell(name)
 	old := cell.view.Load()
 	next := n.viewOf(ctx, name, old, cell, t)
-	n.cache.values.follow(cell, old, next, t)
+	n.cache.values.follow(name, cell, old, next, t)
 	if next == nil {
 		if old != nil {
 			cell.view.Store(nil)

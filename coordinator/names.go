@@ -9,6 +9,9 @@ import (
 // tried on every token there is.
 const maxPatterns = 64
 
+// globSigns make a text a glob.
+const globSigns = `*?[\`
+
 // Names is a set of names: some told one by one, some by globs such as
 // permissions have. The zero Names is empty.
 type Names struct {
@@ -32,7 +35,7 @@ func ParseNames(entries []string) (Names, error) {
 }
 
 func (s *Names) add(entry string) error {
-	if strings.ContainsAny(entry, `*?[\`) {
+	if strings.ContainsAny(entry, globSigns) {
 		if err := checkGlob(entry); err != nil {
 			return err
 		}

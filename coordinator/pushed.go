@@ -107,6 +107,7 @@ func (a *attempt) intake(input Input, traceparent string) Intake {
 	if same && input.Wanted <= state.Version { // else somebody waits for a newer version
 		outcome.Result = ResultSame
 		token.Version, token.Issued, token.Traceparent = held.Version, held.Issued, held.Traceparent
+		token.Moved = held.Moved || !token.Expires.Equal(held.Expires)
 	}
 	outcome.Version = token.Version
 	intake.State, intake.Token = a.tookIn(state, token).WithOutcome(outcome), &token

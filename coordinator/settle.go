@@ -208,7 +208,7 @@ func (a *attempt) succeeded(state State, held Token, value Value) (State, *Token
 func (a *attempt) sameValue(state State, held Token, expires time.Time) (*Token, time.Time) {
 	moved := held.Expires.Sub(expires) > leastMargin
 	if moved {
-		held.Expires, held.Epoch = expires, a.held.Epoch
+		held.Expires, held.Moved, held.Epoch = expires, true, a.held.Epoch
 	}
 	due := schedule.Again(a.node.now(), held.Issued, held.Expires, policy(a.task.app, a.task.group, state.Name.Token), chance())
 	if !moved {

@@ -144,16 +144,14 @@ func (n *Node) disown(ctx context.Context, batch Batch) {
 		return
 	}
 	n.log.ErrorContext(ctx, "the snapshot on disk was another cluster's and is forgotten")
-	n.cache.cells.Range(func(name, found any) bool {
-		cell := found.(*cell) //nolint:forcetypeassert // cells holds nothing else
+	for name, cell := range n.cache.cells.all() {
 		cell.highest = 0
 		cell.former.Store(nil)
-		n.cache.values.forget(cell, 0)
+		n.cache.values.forget(name, cell, 0)
 		cell.view.Store(nil)
 		cell.changed.fire()
-		n.changes.put(name.(Name), cell, true) //nolint:forcetypeassert // cells holds nothing else
-		return true
-	})
+		n.changes.lose(name, cell)
+	}
 }
 
 // remember saves a snapshot whenever what it holds has changed, at most every
@@ -208,12 +206,11 @@ func (n *Node) saved() Saved {
 		Ahead:    time.Duration(n.skew.ahead.Load()),
 	}
 	n.cache.reading(func(r *records) { s.Records = r.saved() })
-	n.cache.cells.Range(func(_, found any) bool {
-		if v := found.(*cell).view.Load(); v != nil && v.Token != nil { //nolint:forcetypeassert // cells holds nothing else
+	for _, cell := range n.cache.cells.all() {
+		if v := cell.view.Load(); v != nil && v.Token != nil {
 			s.Records = append(s.Records, *v.Token)
 		}
-		return true
-	})
+	}
 	return s
 }
 

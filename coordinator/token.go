@@ -17,6 +17,7 @@ type Token struct {
 	Version     int64             // our own count of values: 1, 2, 3 …
 	Issued      time.Time         // instant before the upstream call
 	Expires     time.Time         // Issued + granted lifetime
+	Moved       bool              // the end is another one than this version was published with
 	Epoch       Epoch             // leadership that published it
 	Traceparent string            // of the refresh that made it
 	Revision    int64             // as last read; diagnostic

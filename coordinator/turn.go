@@ -40,18 +40,24 @@ func (n *Node) nextTurn(v *View, now time.Time) (at time.Time, ok bool) {
 // shown before. The caller holds following.
 func (n *Node) note(cell *cell, name Name, old, next *View, t *touched) {
 	c := &n.changes
-	lacks := next != nil && next.lacks(t.now.at)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if lacks != cell.lacks {
-		cell.lacks = lacks
-		c.lacking += map[bool]int{true: 1, false: -1}[lacks]
-	}
+	c.missLocked(cell, next, t.now.at)
 	if !t.restored && alike(old, next) {
 		return
 	}
 	c.putLocked(name, cell, !sameValue(old, next) || n.revives(cell, next, t.now.at))
 	n.watchTurnLocked(cell, name, next, t.now.at)
+}
+
+// missLocked keeps count of the values that are not known here.
+func (c *changes) missLocked(cell *cell, v *View, now time.Time) {
+	lacks := v != nil && v.lacks(now)
+	if lacks == cell.lacks {
+		return
+	}
+	cell.lacks = lacks
+	c.lacking += map[bool]int{true: 1, false: -1}[lacks]
 }
 
 // revives reports whether a value lives that was shown as one that does not, as
@@ -129,10 +135,9 @@ func (n *Node) watchClock(ctx context.Context) {
 func (n *Node) lookAtAll(now time.Time) {
 	n.changes.mu.Lock()
 	defer n.changes.mu.Unlock()
-	n.cache.cells.Range(func(name, _ any) bool {
-		n.changes.clock.Set(name.(Name), now) //nolint:forcetypeassert // cells holds nothing else
-		return true
-	})
+	for name := range n.cache.cells.all() {
+		n.changes.clock.Set(name, now)
+	}
 }
 
 // turn numbers what the clock has changed by now, and returns how long to wait
@@ -161,6 +166,7 @@ func (n *Node) lookLocked(name Name, now time.Time) {
 	if v == nil {
 		return
 	}
+	n.changes.missLocked(cell, v, now) // one that has ended is missing no longer
 	if n.sightOf(v, now) != cell.sight {
 		n.changes.putLocked(name, cell, n.revives(cell, v, now))
 	}

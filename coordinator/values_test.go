@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,13 +21,13 @@ func valueBatch(app string, version, incarnation int64, value string) Batch {
 	}}
 }
 
-// recognized returns the name and version of a value; empty where it is none of ours.
+// recognized returns the apps whose token a value is; empty where it is none of ours.
 func recognized(n *Node, value string) string {
-	name, version, ok := n.Recognize(NewSecret(value))
-	if !ok {
-		return ""
+	var apps []string
+	for _, name := range n.Recognize(NewSecret(value)) {
+		apps = append(apps, name.App)
 	}
-	return fmt.Sprint(name, "@", version)
+	return strings.Join(apps, " ")
 }
 
 func TestValuesAreRecognizedUntilTheirLifeIsOver(t *testing.T) {
@@ -35,7 +36,7 @@ func TestValuesAreRecognizedUntilTheirLifeIsOver(t *testing.T) {
 		n.apply(t.Context(), valueBatch("shop", 1, 1, "one"))
 		time.Sleep(30 * time.Minute)
 		n.apply(t.Context(), valueBatch("shop", 2, 1, "two"))
-		for value, want := range map[string]string{"one": "shop/access_token@1", "two": "shop/access_token@2", "three": "", "": ""} {
+		for value, want := range map[string]string{"one": "shop", "two": "shop", "three": "", "": ""} {
 			if got := recognized(n, value); got != want {
 				t.Errorf("%q is recognized as %q, want %q", value, got, want)
 			}
@@ -80,6 +81,43 @@ func TestANewLifeOfAnAppEndsItsFormerValues(t *testing.T) {
 	if recognized(n, "two") != "" || recognized(n, "other") == "" {
 		t.Error("a value of an app that is gone is recognized, or one of another is not")
 	}
+}
+
+// One token may mirror another. What becomes of either ends nothing of the other's.
+func TestAValueOfSeveralTokensIsKnownForEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := follower(t)
+		check := func(when, value, want string) {
+			t.Helper()
+			if got := recognized(n, value); got != want {
+				t.Errorf("%s %q is recognized as %q, want %q", when, value, got, want)
+			}
+		}
+		n.apply(t.Context(), valueBatch("shop", 1, 1, "one"))
+		n.apply(t.Context(), valueBatch("mirror", 7, 1, "one"))
+		check("held by both,", "one", "mirror shop")
+		n.apply(t.Context(), valueBatch("mirror", 8, 1, "two"))
+		check("held by the second,", "one", "shop mirror")
+		n.apply(t.Context(), valueBatch("shop", 2, 1, "three"))
+		check("held by none,", "one", "mirror shop")
+		for version := range int64(formerValues) {
+			n.apply(t.Context(), valueBatch("mirror", 9+version, 1, fmt.Sprint("later", version)))
+		}
+		check("held by one not long ago,", "one", "shop")
+		n.apply(t.Context(), valueBatch("mirror", 20, 1, "three"))
+		n.apply(t.Context(), valueBatch("mirror", 20, 2, "of a new life"))
+		check("of a former life,", "three", "shop")
+
+		time.Sleep(30 * time.Minute)
+		n.apply(t.Context(), valueBatch("mirror", 21, 2, "three"))
+		time.Sleep(30 * time.Minute)
+		check("longer lived,", "three", "mirror")
+		n.apply(t.Context(), valueBatch("shop", 3, 1, "four"))
+		check("of one whose former value has ended,", "three", "mirror")
+		if kept := n.cache.values.find(NewSecret("three")); len(kept) != 1 {
+			t.Errorf("%+v are kept", kept)
+		}
+	})
 }
 
 // Another key, as of a cluster that was restored, makes every value be known anew.

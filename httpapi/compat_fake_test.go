@@ -11,16 +11,14 @@ import (
 func (f *fakeNode) DropIn(string) (coordinator.DropIn, bool) { return nil, false }
 func (f *fakeNode) Identified(string) (string, bool)         { return "", false }
 
-func (f *fakeNode) Recognize(coordinator.Secret) (coordinator.Name, int64, bool) {
-	return coordinator.Name{}, 0, false
-}
+func (f *fakeNode) Recognize(coordinator.Secret) []coordinator.Name { return nil }
 
 // wechatNode is a fakeNode with WeChat's drop-in surface.
 type wechatNode struct {
 	*fakeNode
 
-	identities map[string]string           // :: identity → app
-	values     map[string]coordinator.Name // :: value → its token
+	identities map[string]string             // :: identity → app
+	values     map[string][]coordinator.Name // :: value → its tokens
 }
 
 const testAppID = "wx0000000000000001"
@@ -30,7 +28,7 @@ func newWechatNode() *wechatNode {
 	n := &wechatNode{
 		fakeNode:   newFake().root(),
 		identities: map[string]string{"wechat:" + testAppID + ":stable": "shop"},
-		values:     map[string]coordinator.Name{},
+		values:     map[string][]coordinator.Name{},
 	}
 	n.apps["shop"] = wechatApp("shop", "access_token", "jsapi_ticket")
 	n.person("orders", map[coordinator.Verb][]string{coordinator.VerbRead: {"shop/*"}})
@@ -54,9 +52,8 @@ func (n *wechatNode) Identified(identity string) (string, bool) {
 	return app, ok
 }
 
-func (n *wechatNode) Recognize(value coordinator.Secret) (coordinator.Name, int64, bool) {
-	name, ok := n.values[value.Reveal()]
-	return name, 1, ok
+func (n *wechatNode) Recognize(value coordinator.Secret) []coordinator.Name {
+	return n.values[value.Reveal()]
 }
 
 // newCompat builds an API with WeChat's surface.

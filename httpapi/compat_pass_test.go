@@ -48,11 +48,11 @@ func newPassing(t testing.TB) (http.Handler, *wechatNode, *upstream) {
 	node := newWechatNode()
 	node.hold(token("shop", 7, "the-value"), token("shop/jsapi_ticket", 3, "the-ticket"))
 	for _, value := range []string{"former-value", "the-value"} {
-		node.values[value] = coordinator.Name{App: "shop", Token: "access_token"}
+		node.values[value] = []coordinator.Name{{App: "shop", Token: "access_token"}}
 	}
-	node.values["the-ticket"] = coordinator.Name{App: "shop", Token: "jsapi_ticket"}
+	node.values["the-ticket"] = []coordinator.Name{{App: "shop", Token: "jsapi_ticket"}}
 	node.apps["other"] = coordinator.App{Name: "other", Provider: "oauth2"}
-	node.values["other-value"] = coordinator.Name{App: "other", Token: "access_token"}
+	node.values["other-value"] = []coordinator.Name{{App: "other", Token: "access_token"}}
 	injection, err := wechat.New(wechat.Config{}).Injection(node.apps["shop"])
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +85,22 @@ func TestCallsArePassedOnWithTheValueHeldNow(t *testing.T) {
 	const get = "GET https://api.weixin.qq.com/cgi-bin/user%20s/info?openid=a%2Bb&lang=zh&access_token=the-value"
 	want := []string{get, get, "POST https://api.weixin.qq.com/cgi-bin/menu?access_token=the-value"}
 	if diff := cmp.Diff(want, u.urls); diff != "" {
+		t.Errorf("sent (-want +got):\n%s", diff)
+	}
+}
+
+// A copy of the value that another app holds, as one that is pushed, hinders no call.
+func TestAValueThatOtherTokensHaveAsWellIsPassedOn(t *testing.T) {
+	h, node, u := newPassing(t)
+	node.apps["mirror"] = coordinator.App{Name: "mirror", Provider: "static"}
+	node.values["the-value"] = []coordinator.Name{
+		{App: "gone", Token: "access_token"},
+		{App: "mirror", Token: "access_token"},
+		{App: "shop", Token: "jsapi_ticket"},
+		{App: "shop", Token: "access_token"},
+	}
+	passed(t, keyless(t, h, "/compat/wechat/cgi-bin/menu?access_token=the-value"), `{"errcode":0,`)
+	if diff := cmp.Diff([]string{"GET https://api.weixin.qq.com/cgi-bin/menu?access_token=the-value"}, u.urls); diff != "" {
 		t.Errorf("sent (-want +got):\n%s", diff)
 	}
 }

@@ -80,16 +80,18 @@ func (p platform) target(call coordinator.TokenCall) (name coordinator.Name, cli
 	return coordinator.Name{App: app, Token: call.Token}, holder.Name, err
 }
 
-// recognize finds the access_token of an app of this platform by its value.
+// recognize finds the access_token of an app of this platform by its value, which
+// may be that of other tokens as well, such as a copy that is pushed.
 func (p platform) recognize(value coordinator.Secret) (coordinator.Name, error) {
-	name, _, ok := p.node.Recognize(value)
-	if !ok || name.Token != coordinator.DefaultToken {
-		return name, coordinator.ErrValueRefused
+	for _, name := range p.node.Recognize(value) {
+		if name.Token != coordinator.DefaultToken {
+			continue
+		}
+		if app, err := p.node.Effective(name.App); err == nil && app.Provider == p.provider {
+			return name, nil
+		}
 	}
-	if app, err := p.node.Effective(name.App); err != nil || app.Provider != p.provider {
-		return name, coordinator.ErrValueRefused
-	}
-	return name, nil
+	return coordinator.Name{}, coordinator.ErrValueRefused
 }
 
 // holderOf returns the client of a key that did not come in the Authorization header.

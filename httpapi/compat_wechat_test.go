@@ -41,7 +41,7 @@ func TestWeChatTokenCallsGetTheValueHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := newWechatNode()
 		node.hold(token("shop", 7, "the-value"), token("shop/jsapi_ticket", 3, "the-ticket"))
-		node.values["the-value"] = coordinator.Name{App: "shop", Token: "access_token"}
+		node.values["the-value"] = []coordinator.Name{{App: "shop", Token: "access_token"}}
 		h := newCompat(t, node)
 		const want = `{"access_token":"the-value","expires_in":7140}`
 		said(t, keyless(t, h, tokenQuery+"orders"), want)
@@ -64,9 +64,9 @@ func TestWeChatTokenCallsAreRefusedByDefault(t *testing.T) {
 	node.apps["other"] = coordinator.App{Name: "other", Provider: "oauth2", Tokens: map[string]coordinator.TokenSettings{"access_token": {}}}
 	node.hold(token("other", 1, "other-value"))
 	node.identities["wechat:wx2:plain"] = "crm"
-	node.values["crm-value"] = coordinator.Name{App: "crm", Token: "access_token"}
-	node.values["the-ticket"] = coordinator.Name{App: "shop", Token: "jsapi_ticket"}
-	node.values["other-value"] = coordinator.Name{App: "other", Token: "access_token"}
+	node.values["crm-value"] = []coordinator.Name{{App: "crm", Token: "access_token"}}
+	node.values["the-ticket"] = []coordinator.Name{{App: "shop", Token: "jsapi_ticket"}}
+	node.values["other-value"] = []coordinator.Name{{App: "other", Token: "access_token"}}
 	node.person("nobody", nil)
 	node.person("tickets", map[coordinator.Verb][]string{coordinator.VerbRead: {"shop/jsapi_ticket"}})
 	node.person("refreshes", map[coordinator.Verb][]string{coordinator.VerbRefresh: {"**"}, coordinator.VerbAdmin: {"**"}})

@@ -4,29 +4,27 @@ package httpapi_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"freshet/coordinator"
 	"freshet/httpapi"
-	"freshet/store/memory"
 )
 
-// readersVariable says how many readers follow in TestACrowdFollowsOneNode;
-// crowdVariable makes a process of this binary the crowd of such a test.
+// readersVariable says how many readers follow in TestACrowdFollowsOneNode, and
+// silentVariable for how long the slowest tenth of them reads nothing, such as 1m
+// (`make crowd`); crowdVariable makes a process of this binary the crowd of such a test.
 const (
 	readersVariable = "FRESHET_TEST_READERS"
+	silentVariable  = "FRESHET_TEST_READERS_SILENT"
 	crowdVariable   = "FRESHET_TEST_CROWD"
 )
 
@@ -50,131 +48,176 @@ func crowdSize(t *testing.T) int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil {
 		size = min(size, int(min(limit.Cur, 1<<20))-500)
 	}
-	if size < 10 {
+	if size < 20 {
 		t.Skipf("only %d connections may be open", size)
 	}
 	return size
 }
 
-// Readers are in a process of their own, since both ends of all connections
-// would be too many for one. The last tenth of them reads nothing once it is
-// synced, and its kernel buffers are small.
+// The slowest tenth of a crowd reads nothing for a time, in which versions keep
+// coming. Half of them read on before the limit of a write is over, and find the
+// newest version; the others read nothing to the end, and are cut off. Nobody else
+// notices any of it.
+//
+// The limit is that of a node, unless a busy machine keeps readers waiting: shorter
+// where there are few. For a silence that was asked for there is a run with a limit
+// so long, too, that the whole tenth stays for all of it.
 func TestACrowdFollowsOneNode(t *testing.T) {
 	size := crowdSize(t)
+	limit := 3*time.Second + time.Duration(size)*700*time.Microsecond
+	if size >= 10000 {
+		limit = httpapi.DefaultStreamWrite
+	}
+	text := os.Getenv(silentVariable)
+	if text == "" {
+		gathering{size: size, limit: limit}.run(t)
+		return
+	}
+	silence, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("limit="+limit.String(), gathering{size: size, limit: limit, silence: silence}.run)
+	t.Run("limit="+(2*silence).String(), gathering{size: size, limit: 2 * silence, silence: silence}.run)
+}
+
+// gathering is one run with a crowd.
+type gathering struct {
+	size    int
+	silence time.Duration // of the slowest tenth at least; it is never shorter than three versions
+	limit   time.Duration // of a write to a reader
+}
+
+const (
+	versionEvery  = 2 * time.Second // where a silence was asked for
+	versionWithin = 20 * time.Second
+)
+
+func (g gathering) slow() int   { return g.size / 10 }
+func (g gathering) dozers() int { return g.slow() / 2 }
+
+// awake is the last version that everybody reads.
+func (g gathering) awake() int64 {
+	if g.silence > 0 {
+		return 16
+	}
+	return 4
+}
+
+// run has the readers in a process of their own, since both ends of all connections
+// would be too many for one. The kernel's buffers for them are smaller than a version.
+func (g gathering) run(t *testing.T) {
 	p := &bulky{platform{dead: map[string]bool{}}}
-	address, node, closed := crowdNode(t, p, size)
+	address, node, cuts := crowdNode(t, p, g)
 	before := memoryInUse()
-	crowd := startCrowd(t, address, size)
-	crowd.expect(fmt.Sprintf("synced %d", size))
-	perReader := (memoryInUse() - before) / int64(size)
-
-	for version := int64(2); version <= 5; version++ {
-		began := time.Now()
-		v, err := node.Refresh(t.Context(), access("shop"), coordinator.RefreshCall{Above: version - 1, Wait: time.Minute})
-		if err != nil || v.Version() != version {
-			t.Fatalf("version %d: %v", version, err)
-		}
-		crowd.expect(fmt.Sprintf("version %d: %d", version, size-size/10))
-		t.Logf("version %d was with %d readers after %s", version, size-size/10, time.Since(began).Round(time.Millisecond))
-	}
-	for cut := range size / 10 {
-		select {
-		case <-closed:
-		case <-time.After(time.Minute):
-			t.Fatalf("%d readers that read nothing were cut off, want %d", cut, size/10)
+	crowd := startCrowd(t, address, g.size)
+	crowd.expect(fmt.Sprintf("synced %d", g.size))
+	clock := time.NewTicker(versionEvery)
+	defer clock.Stop()
+	next := func() {
+		if g.silence > 0 {
+			<-clock.C
 		}
 	}
-	crowd.say("slow ones read now")
-	crowd.expect(fmt.Sprintf("cut off before version 5: %d", size/10))
-	t.Logf("%d readers, %d bytes of memory for each", size, perReader)
-}
+	var awake, silent pace
+	version := int64(2)
+	for ; version <= g.awake(); version++ {
+		awake.add(crowd.version(node, version, g.size, nil))
+		next()
+	}
+	atRest := memoryInUse()
 
-// bulky is a platform whose values are long, so that kernel buffers fill up.
-type bulky struct{ platform }
-
-func (p *bulky) Fetch(ctx context.Context, call coordinator.Call) (coordinator.Yield, error) {
-	yield, err := p.platform.Fetch(ctx, call)
-	for name, value := range yield.Values {
-		value.Value = coordinator.NewSecret(value.Value.Reveal() + strings.Repeat("-", 16<<10))
-		yield.Values[name] = value
-	}
-	return yield, err
-}
-
-// crowdNode is a node on a socket that soon cuts off whom it waits for, though
-// not those whom a busy machine keeps waiting; it tells of each connection that is
-// closed.
-func crowdNode(t *testing.T, p coordinator.Provider, size int) (address string, _ *coordinator.Node, closed <-chan struct{}) {
-	t.Helper()
-	node, err := coordinator.New(coordinator.Config{
-		Name: "n1", Store: memory.New(memory.Config{}).Store(), Render: httpapi.Render,
-		Providers: map[string]coordinator.Provider{"platform": p}, BootstrapKey: coordinator.NewSecret(bootstrapKey),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	api, err := httpapi.New(httpapi.Config{Node: node, ClientStreams: size, Streams: size, StreamWrite: 3*time.Second + time.Duration(size)*500*time.Microsecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httpapi.Server("", api.Handler(), 0, nil)
-	ended := make(chan struct{}, size)
-	server.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateClosed {
-			ended <- struct{}{}
+	crowd.say("silence")
+	crowd.expect(fmt.Sprintf("silent %d", g.slow()))
+	began := time.Now()
+	var held int64
+	for woken := false; !woken || time.Since(began) < g.silence; version++ {
+		wakes := !woken && g.wakes(version, time.Since(began))
+		silent.add(crowd.version(node, version, g.size-g.slow(), func() {
+			if wakes {
+				crowd.say(fmt.Sprintf("wake %d", version))
+			}
+		}))
+		if version == g.awake()+2 {
+			held = memoryInUse() - atRest
 		}
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ran, served := make(chan error, 1), make(chan struct{})
-	go func() { ran <- node.Run(ctx) }()
-	go func() { defer close(served); _ = server.Serve(narrow{listener}) }()
-	t.Cleanup(func() {
-		_ = server.Close()
-		<-served
-		stop()
-		if err := <-ran; err != nil {
-			t.Error(err)
+		if wakes {
+			woken = true
+			t.Logf("%d readers read on after %s", g.dozers(), time.Since(began).Round(time.Millisecond))
+			crowd.say("caught")
+			crowd.expect(fmt.Sprintf("%d readers found version %d, told of 2 at most", g.dozers(), version))
 		}
-	})
-	applyShop(t, node)
-	return listener.Addr().String(), node, ended
+		next()
+	}
+	cuts.expect(t, g.slow()-g.dozers(), began, g.limit)
+	crowd.say(fmt.Sprintf("last %d", version-1))
+	crowd.expect(fmt.Sprintf("%d readers were cut off before version %d", g.slow()-g.dozers(), version-1))
+	cuts.expect(t, 0, began, 0)
+
+	t.Logf("while all of %d read: %s", g.size, awake)
+	t.Logf("while %d of %d read nothing: %s", g.slow(), g.size, silent)
+	perReader := (atRest - before) / int64(g.size)
+	t.Logf("%d bytes of memory for each reader, %d for one that reads nothing", perReader, perReader+held/int64(g.slow()))
 }
 
-func applyShop(t *testing.T, node *coordinator.Node) {
-	t.Helper()
-	app := coordinator.App{
-		Name: "shop", Provider: "platform", Credentials: map[string]coordinator.Secret{"secret": coordinator.NewSecret(appSecret)},
-		Tokens: map[string]coordinator.TokenSettings{coordinator.DefaultToken: {}},
+// wakes reports whether those who read nothing for a while read on as a version
+// comes: the third that they miss, or the second where versions take so long that
+// they would be cut off with the third.
+func (g gathering) wakes(version int64, silent time.Duration) bool {
+	switch missed := version - g.awake(); missed {
+	case 1:
+		return false
+	case 2:
+		return silent >= g.limit/3
 	}
-	for !node.Health().Synced {
-		<-node.Moved()
-	}
-	if _, err := node.Apply(t.Context(), app, coordinator.Applying{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := node.Read(t.Context(), access("shop"), coordinator.Want{Wait: time.Minute}); err != nil {
-		t.Fatal(err)
-	}
+	return silent >= min(g.silence, g.limit/2)
 }
 
-// narrow is a listener whose connections have small kernel buffers.
-type narrow struct{ net.Listener }
+// pace is how long versions took to reach half of the readers who read, and all.
+type pace struct{ half, all []time.Duration }
 
-func (n narrow) Accept() (net.Conn, error) {
-	conn, err := n.Listener.Accept()
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(4 << 10)
-	}
-	return conn, err
+func (p *pace) add(half, all time.Duration) {
+	p.half, p.all = append(p.half, half), append(p.all, all)
 }
 
-// memoryInUse is what the heap and the stacks hold, after a collection.
+// String tells the longest and the median of the times.
+func (p pace) String() string {
+	told := func(times []time.Duration) string {
+		sorted := slices.Sorted(slices.Values(times))
+		return fmt.Sprintf("%s (median %s)", sorted[len(sorted)-1].Round(time.Millisecond), sorted[len(sorted)/2].Round(time.Millisecond))
+	}
+	return fmt.Sprintf("%d versions, each with half of the readers within %s and with all within %s", len(p.all), told(p.half), told(p.all))
+}
+
+// version publishes a version and waits until so many have read it; published, if
+// not nil, is called in between.
+func (c *crowd) version(node *coordinator.Node, version int64, readers int, published func()) (half, all time.Duration) {
+	c.test.Helper()
+	began := time.Now()
+	v, err := node.Refresh(c.test.Context(), access("shop"), coordinator.RefreshCall{Above: version - 1, Wait: time.Minute})
+	if err != nil || v.Version() != version {
+		c.test.Fatalf("version %d: %v", version, err)
+	}
+	if published != nil {
+		published()
+	}
+	c.say(fmt.Sprintf("count %d %d", version, readers))
+	c.expect(fmt.Sprintf("version %d: half", version))
+	half = time.Since(began)
+	c.expect(fmt.Sprintf("version %d: all %d", version, readers))
+	all = time.Since(began)
+	if all > versionWithin {
+		c.test.Errorf("version %d was with all readers only after %s", version, all)
+	}
+	return half, all
+}
+
+// memoryInUse is what the heap and the stacks hold, after collections: what pools and
+// finalizers keep goes with the second and the third.
 func memoryInUse() int64 {
-	runtime.GC()
+	for range 3 {
+		runtime.GC()
+	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapInuse + m.StackInuse)

@@ -341,7 +341,7 @@ func (f *fakeNode) Moved() <-chan struct{} {
 }
 
 // Changes yields every view whatever the point: tests of streams run on a real node.
-func (f *fakeNode) Changes(coordinator.Point) (iter.Seq[coordinator.Changed], coordinator.Point) {
+func (f *fakeNode) Changes(coordinator.Point, coordinator.Reach) (iter.Seq[coordinator.Changed], coordinator.Point) {
 	views := f.Views()
 	return func(yield func(coordinator.Changed) bool) {
 		for _, v := range views {

@@ -283,7 +283,7 @@ func TestWeChatsCallsHealOverTLSAndHTTP2(t *testing.T) {
 	base, transport := platformOverTLS(t, platform)
 	node := newWechatNode()
 	node.hold(token("shop", 7, deadValue))
-	node.values[deadValue] = coordinator.Name{App: "shop", Token: "access_token"}
+	node.values[deadValue] = []coordinator.Name{{App: "shop", Token: "access_token"}}
 	node.report = coordinator.Report{Answer: coordinator.AnswerRefreshing, After: 7}
 	node.onReport = func() { node.publish(token("shop", 8, freshValue)) }
 	injection, err := wechat.New(wechat.Config{}).Injection(node.apps["shop"])

@@ -35,7 +35,7 @@ type Tokens interface {
 // Changes tells those who follow what has changed; see coordinator.Point.
 type Changes interface {
 	Moved() <-chan struct{} // closed when it is time to look again
-	Changes(after coordinator.Point) (iter.Seq[coordinator.Changed], coordinator.Point)
+	Changes(after coordinator.Point, reach coordinator.Reach) (iter.Seq[coordinator.Changed], coordinator.Point)
 	Resume(ctx context.Context, p coordinator.Position) (coordinator.Point, bool)
 }
 
@@ -80,5 +80,5 @@ type Surfaces interface {
 	DropIn(provider string) (coordinator.DropIn, bool)
 	Identified(identity string) (app string, ok bool)
 	// Recognize must take no lock that a writer holds.
-	Recognize(value coordinator.Secret) (name coordinator.Name, version int64, ok bool)
+	Recognize(value coordinator.Secret) []coordinator.Name
 }

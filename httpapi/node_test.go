@@ -30,6 +30,7 @@ type platform struct {
 	mu    sync.Mutex
 	calls int
 	dead  map[string]bool // :: value → the platform refuses it
+	again time.Duration   // not zero: it answers the last value, which lives so long
 }
 
 var _ coordinator.Prober = (*platform)(nil)
@@ -55,10 +56,15 @@ func (p *platform) Upstream(coordinator.App) string     { return "platform" }
 func (p *platform) Fetch(_ context.Context, call coordinator.Call) (coordinator.Yield, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.calls++
+	lifetime := 2 * time.Hour
+	if p.again > 0 {
+		lifetime = p.again
+	} else {
+		p.calls++
+	}
 	value := coordinator.NewSecret(fmt.Sprintf("value-%d", p.calls))
 	return coordinator.Yield{Values: map[string]coordinator.Value{
-		call.Group.Tokens[0]: {Value: value, Lifetime: 2 * time.Hour, Type: "Bearer"},
+		call.Group.Tokens[0]: {Value: value, Lifetime: lifetime, Type: "Bearer"},
 	}}, nil
 }
 
@@ -66,6 +72,13 @@ func (p *platform) Probe(_ context.Context, call coordinator.Call) (bool, error)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.dead[call.Tokens[call.Group.Tokens[0]].Reveal()], nil
+}
+
+// repeat makes it answer the last value from now on, which lives so long.
+func (p *platform) repeat(lifetime time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.again = lifetime
 }
 
 func (p *platform) kill(value string) {

@@ -2,12 +2,10 @@ package httpapi_test
 
 import (
 	"io"
-	"iter"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,50 +121,6 @@ func TestStreamBeatsOverHTTP2(t *testing.T) {
 		r.ended()
 		if r.beats < 79 || r.beats > 80 {
 			s.Errorf("%d beats in 20 minutes", r.beats)
-		}
-	})
-}
-
-// looked counts how often readers look at what has changed.
-type looked struct {
-	httpapi.Node
-
-	times atomic.Int64
-}
-
-func (l *looked) Changes(after coordinator.Point) (iter.Seq[coordinator.Changed], coordinator.Point) {
-	l.times.Add(1)
-	return l.Node.Changes(after)
-}
-
-// What changes of other apps wakes every reader: with many of both it must not be
-// all that a node does.
-func TestStreamReadersLookSeldomAtWhatIsNotTheirs(t *testing.T) {
-	inBubble(t, func(s *streaming) {
-		var node *looked
-		s.change = func(c *httpapi.Config) {
-			node = &looked{Node: c.Node}
-			c.Node = node
-		}
-		n := s.join("n1")
-		n.apply("shop")
-		n.apply("web")
-		r := n.follow(bootstrapKey, "?names=shop", "")
-		r.synced(false, "token shop value-1")
-		time.Sleep(time.Second)
-		before := node.times.Load()
-		for i := range 200 {
-			s.must(n.PauseApp(s.Context(), "web", i%2 == 0))
-			time.Sleep(5 * time.Millisecond)
-		}
-		if looks := node.times.Load() - before; looks > 22 {
-			s.Errorf("%d looks in a second", looks)
-		}
-		began := time.Now()
-		n.refresh("shop")
-		r.is("token shop value-3")
-		if late := time.Since(began); late > time.Second {
-			s.Errorf("told %s late", late)
 		}
 	})
 }

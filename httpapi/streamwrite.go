@@ -17,6 +17,7 @@ type eventWriter struct {
 	to      http.ResponseWriter
 	control *http.ResponseController
 	limit   time.Duration
+	until   time.Time // the write under way has time; zero: for ever
 }
 
 func newEventWriter(to http.ResponseWriter, limit time.Duration) *eventWriter {
@@ -81,7 +82,12 @@ func (w *eventWriter) flush() error {
 // extend gives the next write its time.
 func (w *eventWriter) extend() error { return w.deadline(time.Now().Add(w.limit)) }
 
+// late reports whether a write ended because its time was over. Of its error that
+// cannot be told over HTTP/2, nor by the request's context, which any error ends.
+func (w *eventWriter) late() bool { return !w.until.IsZero() && !time.Now().Before(w.until) }
+
 func (w *eventWriter) deadline(at time.Time) error {
+	w.until = at
 	err := w.control.SetWriteDeadline(at)
 	if errors.Is(err, http.ErrNotSupported) {
 		return nil // a recorder of a test

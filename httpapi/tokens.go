@@ -112,7 +112,13 @@ func (a *API) writeToken(r request, v *coordinator.View) {
 	a.buffers.Put(buffer)
 }
 
-// entityTag is W/"<version>-<state>". It is weak, for expires_in changes with the clock.
+// entityTag is W/"<version>-<state>", and behind that the end of a value whose end
+// has moved: who holds the former one must be told. It is weak, for expires_in
+// changes with the clock.
 func entityTag(v *coordinator.View, now time.Time) string {
-	return `W/"` + strconv.FormatInt(v.Version(), 10) + "-" + string(v.Status(now)) + `"`
+	tag := `W/"` + strconv.FormatInt(v.Version(), 10) + "-" + string(v.Status(now))
+	if v.Token.Moved {
+		tag += "-" + strconv.FormatInt(v.Token.Expires.Unix(), 10)
+	}
+	return tag + `"`
 }

@@ -111,6 +111,18 @@ func TestUnchangedTokenIs304(t *testing.T) {
 	}
 }
 
+// What is changed by the clock, or by nothing, keeps its tag as it was.
+func TestTheTagOfAValueHasItsEndOnlyWhereThatMoved(t *testing.T) {
+	v := token("shop", 7, "the-value")
+	for moved, want := range map[bool]string{false: `W/"7-fresh"`, true: `W/"7-fresh-1800000000"`} {
+		v.Token.Moved, v.Token.Expires, v.State.Expires = moved, time.Unix(1_800_000_000, 0), time.Unix(1_800_000_000, 0)
+		a, _ := newAPI(t, newFake().root().hold(v))
+		if got := get(t, a.Handler(), "/v1/tokens/shop").Header().Get("Etag"); got != want {
+			t.Errorf("moved %t: %s, want %s", moved, got, want)
+		}
+	}
+}
+
 func TestEveryErrorHasItsProblem(t *testing.T) {
 	v := token("shop", 7, "the-value")
 	v.State.Status, v.State.Reason = coordinator.StatusBlocked, "invalid_secret: errcode 40125"

@@ -26,7 +26,7 @@ func samples() []coordinator.Record {
 	token := coordinator.Token{
 		Name: name, Value: coordinator.NewSecret("value"), Type: "Bearer", Scope: "a b",
 		Extra: map[string]string{"instance_url": "https://x", "b": ""}, Version: 7,
-		Issued: at(1), Expires: at(2), Epoch: 11, Traceparent: "00-1-2-01",
+		Issued: at(1), Expires: at(2), Moved: true, Epoch: 11, Traceparent: "00-1-2-01",
 	}
 	return []coordinator.Record{
 		coordinator.App{

@@ -12,6 +12,7 @@ func tokenFields(w *wire, t *coordinator.Token) {
 	w.instant(7, &t.Expires)
 	integer(w, 8, &t.Epoch)
 	text(w, 9, &t.Traceparent)
+	w.flag(10, &t.Moved)
 }
 
 func stateFields(w *wire, s *coordinator.State) {
