@@ -55,7 +55,7 @@ func TestRelistingIsNoChange(t *testing.T) {
 		}
 		at := c.changes(m, coordinator.Point{}, "crm/access_token value", "shop/access_token value")
 		m.store.Partition()
-		c.must(c.nodes[0].Remove(c.Context(), "crm"))
+		c.must(c.nodes[0].Remove(c.Context(), "api:test", "crm"))
 		c.memory.Compact()
 		m.store.Heal()
 		time.Sleep(time.Minute)

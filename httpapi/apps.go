@@ -104,7 +104,7 @@ func (a *API) putApp(r request) (answer, error) {
 			return answer{}, err
 		}
 	}
-	app.Owner = "api:" + r.client.Name
+	app.Owner = r.actor()
 	if dryRun {
 		return a.preview(r, app, how)
 	}
@@ -152,7 +152,7 @@ func (a *API) deleteApp(r request) (answer, error) {
 	}
 	ctx, cancel := a.limited(r, 0)
 	defer cancel()
-	return answer{status: http.StatusNoContent}, a.node.Remove(ctx, name)
+	return answer{status: http.StatusNoContent}, a.node.Remove(ctx, r.actor(), name)
 }
 
 func (a *API) pauseApp(paused bool) endpoint {
@@ -166,7 +166,7 @@ func (a *API) pauseApp(paused bool) endpoint {
 		}
 		ctx, cancel := a.limited(r, 0)
 		defer cancel()
-		return answer{status: http.StatusNoContent}, a.node.PauseApp(ctx, name, paused)
+		return answer{status: http.StatusNoContent}, a.node.PauseApp(ctx, r.actor(), name, paused)
 	}
 }
 

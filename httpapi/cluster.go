@@ -122,7 +122,7 @@ func (a *API) finalize(r request) (answer, error) {
 	}
 	ctx, cancel := a.limited(r, 0)
 	defer cancel()
-	format, err := a.node.Finalize(ctx)
+	format, err := a.node.Finalize(ctx, r.actor())
 	return ok(client.Finalized{Format: format}), err
 }
 
@@ -136,6 +136,6 @@ func (a *API) pauseCluster(paused bool) endpoint {
 		}
 		ctx, cancel := a.limited(r, 0)
 		defer cancel()
-		return answer{status: http.StatusNoContent}, a.node.PauseCluster(ctx, "api:"+r.client.Name, paused)
+		return answer{status: http.StatusNoContent}, a.node.PauseCluster(ctx, r.actor(), paused)
 	}
 }
