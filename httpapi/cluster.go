@@ -11,6 +11,7 @@ import (
 func (a *API) clusterRoutes(r router) {
 	a.stateRoutes(r)
 	a.barRoutes(r)
+	r.handle(http.MethodGet, "/v1/audit", a.json(a.listAudit, "app", "by", "limit", "cursor"))
 	r.handle(http.MethodGet, "/v1/status", a.json(a.getStatus))
 	r.handle(http.MethodGet, "/v1/nodes", a.json(a.listNodes))
 	r.handle(http.MethodGet, "/v1/seals", a.json(a.getSeals))
