@@ -32,7 +32,7 @@ func (n *Node) Effective(name string) (app App, err error) {
 // Remove deletes an app with its credentials and values. The states stay as
 // tombstones, so that the versions of a later app of this name go on. When it
 // returns this node knows that the app is gone.
-func (n *Node) Remove(ctx context.Context, name string) error {
+func (n *Node) Remove(ctx context.Context, by, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, applyLimit)
 	defer cancel()
 	for {
@@ -41,6 +41,7 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
+		change.Audit = n.audit(ctx, by, ActionAppDeleted, name)
 		err = n.store.DeleteApp(ctx, change)
 		switch {
 		case err == nil:
@@ -85,9 +86,13 @@ func (n *Node) removal(name string) (change AppChange, err error) {
 }
 
 // PauseApp pauses or resumes the refreshing of an app; reads go on.
-func (n *Node) PauseApp(ctx context.Context, name string, paused bool) error {
+func (n *Node) PauseApp(ctx context.Context, by, name string, paused bool) error {
 	ctx, cancel := context.WithTimeout(ctx, applyLimit)
 	defer cancel()
+	action := ActionAppResumed
+	if paused {
+		action = ActionAppPaused
+	}
 	for {
 		moved := n.cache.moved.wait()
 		var app App
@@ -101,7 +106,7 @@ func (n *Node) PauseApp(ctx context.Context, name string, paused bool) error {
 			return n.hears()
 		}
 		app.Paused = paused
-		change := AppChange{App: app, Seen: seen}
+		change := AppChange{App: app, Seen: seen, Audit: n.audit(ctx, by, action, name)}
 		err := n.store.PutApp(ctx, change)
 		if err == nil {
 			return n.seen(ctx, change)
@@ -119,12 +124,15 @@ func (n *Node) PauseApp(ctx context.Context, name string, paused bool) error {
 
 // Finalize ends a rolling upgrade: the format of records is raised to the newest
 // that every node that lives reads, and returned. Older builds are refused then.
-func (n *Node) Finalize(ctx context.Context) (int, error) { return n.store.Finalize(ctx) }
+func (n *Node) Finalize(ctx context.Context, by string) (int, error) {
+	return n.store.Finalize(ctx, n.audit(ctx, by, ActionFormatRaised))
+}
 
-// PauseCluster pauses or resumes all refreshing; reads go on.
+// PauseCluster pauses or resumes all refreshing; reads go on. A cluster that is
+// paused already stays paused by whoever did it first.
 func (n *Node) PauseCluster(ctx context.Context, by string, paused bool) error {
 	if !paused {
-		return n.store.PutPaused(ctx, nil)
+		return n.store.PutPaused(ctx, nil, n.audit(ctx, by, ActionClusterResumed))
 	}
-	return n.store.PutPaused(ctx, &Paused{By: by, At: n.now()})
+	return n.store.PutPaused(ctx, &Paused{By: by, At: n.now()}, n.audit(ctx, by, ActionClusterPaused))
 }

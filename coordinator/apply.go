@@ -37,6 +37,10 @@ type Applying struct {
 	// place of the one that is kept. Without it one that is given counts only
 	// where none is kept: the one in a file is older than what it was rotated to.
 	ReplaceGrant bool
+
+	// Act is the deed that this is a part of, such as an import: its changes
+	// share records of who changed what. Nil: the change has one of its own.
+	Act *Act
 }
 
 // applyLimit bounds how long applying may take, with the tries after somebody
@@ -46,6 +50,7 @@ const applyLimit = 10 * time.Second
 // Apply creates an app or brings an existing one to what app says. Without
 // credentials an existing app keeps its own, unless the change could send them
 // elsewhere; a change of either begins a new incarnation. Mistakes are *InvalidError. When it returns this node knows the app.
+// It is recorded as done by the app's owner.
 func (n *Node) Apply(ctx context.Context, app App, how Applying) (Applied, error) {
 	ctx, cancel := context.WithTimeout(ctx, applyLimit)
 	defer cancel()
@@ -58,7 +63,7 @@ func (n *Node) Apply(ctx context.Context, app App, how Applying) (Applied, error
 		if err != nil {
 			return applied, err
 		}
-		err = n.store.PutApp(ctx, change)
+		err = n.put(ctx, change, how.Act)
 		if err == nil {
 			return applied, n.seen(ctx, change)
 		}
@@ -71,6 +76,14 @@ func (n *Node) Apply(ctx context.Context, app App, how Applying) (Applied, error
 			return Applied{}, ErrConflict
 		}
 	}
+}
+
+// put makes a change of an app, with the record of it.
+func (n *Node) put(ctx context.Context, change AppChange, act *Act) error {
+	return act.joined(*n.dated(ctx, *change.Audit), func(a *Audit) error {
+		change.Audit = a
+		return n.store.PutApp(ctx, change)
+	})
 }
 
 // Preview says what Apply would do, and changes nothing.
@@ -155,8 +168,9 @@ func (n *Node) changeOf(r *records, app App, how Applying, change *AppChange) (A
 	effective.Incarnation = app.Incarnation
 	n.changeStates(r, effective, former, newLife, change)
 	applied.App, applied.Change = effective, ChangeCreated
+	change.Audit = &Audit{By: app.Owner, Action: ActionAppCreated, Objects: []string{app.Name}, Changed: changedIn(former, app, change.Grant != nil)}
 	if exists {
-		applied.Change = ChangeUpdated
+		applied.Change, change.Audit.Action = ChangeUpdated, ActionAppUpdated
 	}
 	return applied, nil
 }

@@ -102,25 +102,36 @@ func (n *Node) barsOf(app string) (bars []Bar) {
 }
 
 // LiftBars ends the bars of an app, or the one of an egress address, so that it is
-// tried at once from there. It returns how many stood.
-func (n *Node) LiftBars(ctx context.Context, app, egress string) (int, error) {
+// tried at once from there. It returns how many stood. When it returns this node
+// knows that they are lifted.
+func (n *Node) LiftBars(ctx context.Context, by, app, egress string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, applyLimit)
 	defer cancel()
 	if _, ok := n.App(app); !ok {
 		return 0, ErrUnknownApp
 	}
-	lifted := 0
+	var lifted []Bar
 	for _, b := range n.barsOf(app) {
 		if egress != "" && b.Egress != egress {
 			continue
 		}
 		b.Until = time.Time{}
-		if err := n.store.PutBar(ctx, b); err != nil {
-			return lifted, err
-		}
-		lifted++
+		lifted = append(lifted, b)
 	}
-	return lifted, nil
+	if len(lifted) == 0 {
+		return 0, nil
+	}
+	a := n.audit(ctx, by, ActionBarsLifted, app)
+	for _, b := range lifted {
+		a.Changed = append(a.Changed, "egress."+b.Egress)
+	}
+	a.Changed = boundChanged(a.Changed)
+	if err := n.store.LiftBars(ctx, lifted, a); err != nil {
+		return 0, err
+	}
+	return len(lifted), n.knows(ctx, func(r *records) bool {
+		return !slices.ContainsFunc(lifted, func(b Bar) bool { return r.bars[barID{b.App, b.Egress}].Active(n.now()) })
+	})
 }
 
 // rivals returns the egress addresses of live candidates for leadership, without our own.

@@ -85,7 +85,7 @@ func TestNobodyMayAsk(t *testing.T) {
 		for _, m := range c.nodes {
 			m.transport.refuse("", 0)
 		}
-		lifted, err := c.nodes[1].LiftBars(c.Context(), "shop", "")
+		lifted, err := c.nodes[1].LiftBars(c.Context(), "api:test", "shop", "")
 		if err != nil || lifted != 2 {
 			c.Errorf("lifted %d, %v", lifted, err)
 		}

@@ -12,13 +12,13 @@ func numbered(tokens, changes int) *Node {
 		name := Name{App: fmt.Sprintf("app%d", i%tokens), Token: DefaultToken}
 		cell := n.cache.cell(name)
 		cell.view.Store(&View{Name: name})
-		n.put(name, cell, i%2 == 0)
+		n.number(name, cell, i%2 == 0)
 	}
 	return n
 }
 
-// put numbers a change.
-func (n *Node) put(name Name, cell *cell, value bool) {
+// number numbers a change.
+func (n *Node) number(name Name, cell *cell, value bool) {
 	n.changes.mu.Lock()
 	defer n.changes.mu.Unlock()
 	n.changes.putLocked(name, cell, value)
@@ -30,7 +30,7 @@ func TestChangesAreFoundFromEverywhere(t *testing.T) {
 	n := numbered(tokens, all)
 	gone := Name{App: "app7", Token: DefaultToken}
 	n.cache.cell(gone).view.Store(nil)
-	n.put(gone, n.cache.cell(gone), true)
+	n.number(gone, n.cache.cell(gone), true)
 	n.cache.cell(Name{App: "never", Token: DefaultToken}) // somebody waits for it
 	for after, want := range map[int64]int{
 		0: tokens - 1, 1: tokens, 1000: tokens, 1500: 4500, all - 10: 11, all: 1, all + 1: 0,
@@ -62,9 +62,9 @@ func TestWhoGoesOnBeforeTheFirstChangeIsToldWhatIsGone(t *testing.T) {
 	name := Name{App: "shop", Token: DefaultToken}
 	cell := n.cache.cell(name)
 	cell.view.Store(&View{Name: name})
-	n.put(name, cell, true)
+	n.number(name, cell, true)
 	cell.view.Store(nil)
-	n.put(name, cell, true)
+	n.number(name, cell, true)
 	at, ok := n.changes.find(positionOf(Heartbeat{Revision: rewoundBeats + 1, Node: "n1"}))
 	if !ok {
 		t.Fatal("the position is not found")

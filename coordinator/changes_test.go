@@ -55,7 +55,7 @@ func TestRelistingIsNoChange(t *testing.T) {
 		}
 		at := c.changes(m, coordinator.Point{}, "crm/access_token value", "shop/access_token value")
 		m.store.Partition()
-		c.must(c.nodes[0].Remove(c.Context(), "crm"))
+		c.must(c.nodes[0].Remove(c.Context(), "api:test", "crm"))
 		c.memory.Compact()
 		m.store.Heal()
 		time.Sleep(time.Minute)
@@ -227,11 +227,11 @@ func TestNoPositionIsToldWhereAValueIsMissing(t *testing.T) {
 func TestPositionsAreToldAgainOnceTheMissingValueIsNoMore(t *testing.T) {
 	for what, end := range map[string]func(c *cluster) error{
 		"the value has ended": func(c *cluster) error {
-			err := c.nodes[0].PauseApp(c.Context(), "shop", true)
+			err := c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true)
 			time.Sleep(3 * time.Hour)
 			return err
 		},
-		"the app is gone": func(c *cluster) error { return c.nodes[0].Remove(c.Context(), "shop") },
+		"the app is gone": func(c *cluster) error { return c.nodes[0].Remove(c.Context(), "api:test", "shop") },
 	} {
 		t.Run(what, func(t *testing.T) {
 			lacking(t, func(c *cluster, store *unkeyed, position func() coordinator.Position) {

@@ -72,8 +72,8 @@ func TestClientKeys(t *testing.T) {
 		if _, ok := c.nodes[1].Authenticate(key); ok {
 			c.Error("an expired key was taken")
 		}
-		c.must(c.nodes[1].RemoveClient(c.Context(), "orders"))
-		if err := c.nodes[1].RemoveClient(c.Context(), "orders"); !errors.Is(err, coordinator.ErrUnknownClient) {
+		c.must(c.nodes[1].RemoveClient(c.Context(), "api:test", "orders"))
+		if err := c.nodes[1].RemoveClient(c.Context(), "api:test", "orders"); !errors.Is(err, coordinator.ErrUnknownClient) {
 			c.Errorf("removed twice: %v", err)
 		}
 		for _, bad := range []coordinator.Client{

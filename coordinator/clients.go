@@ -50,13 +50,13 @@ func (n *Node) Clients() []Client {
 	return clients
 }
 
-// AddClient creates a client. Mistakes are *InvalidError; a name that is taken is ErrClientExists.
+// AddClient creates a client, for its owner. Mistakes are *InvalidError; a name that is taken is ErrClientExists.
 func (n *Node) AddClient(ctx context.Context, c Client) error {
 	if err := checkClient(c); err != nil {
 		return err
 	}
 	c.Revision, c.Created = 0, n.now()
-	err := n.store.PutClient(ctx, c)
+	err := n.store.PutClient(ctx, c, n.audit(ctx, c.Owner, ActionClientAdded, c.Name))
 	if errors.Is(err, ErrConflict) {
 		return fmt.Errorf("adding client %q: %w", c.Name, ErrClientExists)
 	}
@@ -67,14 +67,14 @@ func (n *Node) AddClient(ctx context.Context, c Client) error {
 }
 
 // RemoveClient deletes a client; its key is refused from then on.
-func (n *Node) RemoveClient(ctx context.Context, name string) error {
+func (n *Node) RemoveClient(ctx context.Context, by, name string) error {
 	var client Client
 	var ok bool
 	n.cache.reading(func(r *records) { client, ok = r.clients[name] })
 	if !ok {
 		return ErrUnknownClient
 	}
-	if err := n.store.DeleteClient(ctx, client); err != nil {
+	if err := n.store.DeleteClient(ctx, client, n.audit(ctx, by, ActionClientDeleted, name)); err != nil {
 		return err
 	}
 	return n.knows(ctx, func(r *records) bool { return r.clients[name].Revision != client.Revision })

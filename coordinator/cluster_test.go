@@ -370,7 +370,7 @@ func TestDeletedAppGoesOnWithItsVersions(t *testing.T) {
 	bubble(t, 2, func(c *cluster) {
 		c.apply(c.nodes[0], shop("plain"))
 		c.value(c.nodes[1], accessToken, 0)
-		c.must(c.nodes[0].Remove(c.Context(), "shop"))
+		c.must(c.nodes[0].Remove(c.Context(), "api:test", "shop"))
 		synctest.Wait()
 		if _, err := c.nodes[1].Read(c.Context(), accessToken, coordinator.Want{}); !errors.Is(err, coordinator.ErrUnknownToken) {
 			c.Errorf("after delete: %v", err)

@@ -53,7 +53,7 @@ func TestTroubleNamesWhatToDo(t *testing.T) {
 		c.apply(c.nodes[0], shop("plain"))
 		c.value(c.nodes[0], accessToken, 0)
 		c.told(c.nodes[0], coordinator.StatusFresh)
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true))
 		c.told(c.nodes[0], coordinator.StatusPaused, "freshet resume shop")
 		c.must(c.nodes[0].PauseCluster(c.Context(), "api:ann", true))
 		time.Sleep(time.Second)
@@ -72,7 +72,7 @@ func TestAppMayStartPaused(t *testing.T) {
 		if got := c.calls(sandbox.KindToken); got != 0 {
 			c.Errorf("%d calls", got)
 		}
-		c.must(c.nodes[1].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[1].PauseApp(c.Context(), "api:test", "shop", false))
 		c.value(c.nodes[1], accessToken, 0)
 	})
 }
@@ -84,7 +84,7 @@ func TestPauseLetsOpenCallsEnd(t *testing.T) {
 		c.fault(sandbox.Fault{Kind: sandbox.KindToken, Count: 1, Do: sandbox.Delay, Delay: 5 * time.Second})
 		c.apply(c.nodes[0], shop("plain"))
 		time.Sleep(time.Second)
-		c.must(c.nodes[1].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[1].PauseApp(c.Context(), "api:test", "shop", true))
 		time.Sleep(5 * time.Second)
 		if v, _ := c.nodes[1].View(accessToken); v.Version() != 1 {
 			c.Error("the result of the call under way was dropped")
@@ -96,12 +96,12 @@ func TestPauseLetsOpenCallsEnd(t *testing.T) {
 		time.Sleep(time.Second)
 		leader, others := c.refresher()
 		leader.store.Partition()
-		c.must(others[0].PauseApp(c.Context(), "shop", true))
+		c.must(others[0].PauseApp(c.Context(), "api:test", "shop", true))
 		time.Sleep(time.Hour)
 		if got := c.calls(sandbox.KindToken); got != 1 {
 			c.Errorf("%d calls, one before the pause", got)
 		}
-		c.must(others[0].PauseApp(c.Context(), "shop", false))
+		c.must(others[0].PauseApp(c.Context(), "api:test", "shop", false))
 		c.value(others[0], accessToken, 0)
 	})
 }

@@ -68,6 +68,7 @@ func (n *Node) lead(root, led context.Context, l Leadership) error {
 	var helpers sync.WaitGroup
 	helpers.Go(func() { r.beat(ctx) })
 	helpers.Go(func() { n.plant(ctx, l.Epoch) })
+	helpers.Go(func() { n.trimAudit(ctx, l.Epoch) })
 	err := r.run(root, ctx)
 	cancel()
 	helpers.Wait()

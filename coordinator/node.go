@@ -92,6 +92,7 @@ type Node struct {
 	hazards  hazardCounts
 	uncalled sync.Map // :: attempt of this process that made no call → struct{}
 	recalls  recalls
+	audits   *auditIDs
 	restored atomic.Int64 // when the store was last found restored from a backup, as time since born; 0: never
 	room     atomic.Pointer[Room]
 	remake   atomic.Bool // every view must be made anew with the next batch
@@ -131,6 +132,7 @@ func New(c Config) (*Node, error) {
 		drain:     firstOf(c.DrainLimit, 15*time.Second),
 		cache:     newCache(),
 		recalls:   newRecalls(),
+		audits:    newAuditIDs(),
 		unsettled: unsettled{wake: make(chan struct{}, 1)},
 		inbox:     inbox{wake: make(chan struct{}, 1)},
 		changes:   changes{turned: make(chan struct{}, 1)},

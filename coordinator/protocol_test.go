@@ -147,13 +147,13 @@ func TestPausedAppIsLeftAlone(t *testing.T) {
 	bubbleOf(t, 2, calm(), func(c *cluster) {
 		c.apply(c.nodes[0], shop("plain"))
 		c.value(c.nodes[1], accessToken, 0)
-		c.must(c.nodes[1].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[1].PauseApp(c.Context(), "api:test", "shop", true))
 		time.Sleep(24 * time.Hour)
 		v, _ := c.nodes[0].View(accessToken)
 		if got := c.calls(sandbox.KindToken); got != 1 || v.Status(time.Now()) != coordinator.StatusPaused {
 			c.Errorf("%d calls, status %s", got, v.Status(time.Now()))
 		}
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", false))
 		synctest.Wait()
 		c.value(c.nodes[1], accessToken, 1)
 		c.must(c.nodes[0].PauseCluster(c.Context(), "test", true))
@@ -193,7 +193,7 @@ func TestChildInheritsFromItsParent(t *testing.T) {
 		if got := c.sandbox.Oracle().Apps["wx0000000000000003"].Calls[sandbox.KindToken].Calls; got != 1 {
 			c.Errorf("%d plain calls for the child", got)
 		}
-		if err := c.nodes[0].Remove(c.Context(), "shop"); !errors.Is(err, coordinator.ErrInvalid) {
+		if err := c.nodes[0].Remove(c.Context(), "api:test", "shop"); !errors.Is(err, coordinator.ErrInvalid) {
 			c.Errorf("deleting a parent: %v", err)
 		}
 	})
@@ -206,7 +206,7 @@ func TestSeedIsAppliedOncePerContent(t *testing.T) {
 		first := c.join("n1")
 		synctest.Wait()
 		c.value(first, accessToken, 0)
-		c.must(first.Remove(c.Context(), "shop"))
+		c.must(first.Remove(c.Context(), "api:test", "shop"))
 		first.store.LoseSession(true)
 		time.Sleep(time.Minute)
 		if _, ok := first.App("shop"); ok {
@@ -232,7 +232,7 @@ func TestRefusedEntryDoesNotReviveTheOthers(t *testing.T) {
 		m := c.join("n1")
 		synctest.Wait()
 		c.value(m, accessToken, 0)
-		c.must(m.RemoveClient(c.Context(), "orders"))
+		c.must(m.RemoveClient(c.Context(), "api:test", "orders"))
 		m.store.LoseSession(true)
 		time.Sleep(time.Minute)
 		if _, ok := m.Authenticate(key); ok {

@@ -186,7 +186,7 @@ func TestLatePushLoses(t *testing.T) {
 // The same holds where the later one still waits.
 func TestLatePushDoesNotReplaceOneThatWaits(t *testing.T) {
 	pushing(t, 3, func(c *cluster) {
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true))
 		_, others := c.refresher()
 		held := others[0].store.HoldNext(memory.OpPutInput)
 		go func() { _, _ = others[0].Push(c.Context(), accessToken, value("old", time.Hour)) }()
@@ -195,7 +195,7 @@ func TestLatePushDoesNotReplaceOneThatWaits(t *testing.T) {
 		if err := held.Deliver(); !errors.Is(err, coordinator.ErrConflict) {
 			c.Errorf("got error %v, want %v", err, coordinator.ErrConflict)
 		}
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", false))
 		c.serves("new", 1)
 	})
 }
@@ -210,7 +210,7 @@ func TestPushDoesNotOutliveItsApp(t *testing.T) {
 				held := leader.store.HoldNext(op)
 				go func() { _, _ = leader.Push(c.Context(), accessToken, value("old", time.Hour)) }()
 				<-held.Sent()
-				c.must(c.nodes[1].Remove(c.Context(), "shop"))
+				c.must(c.nodes[1].Remove(c.Context(), "api:test", "shop"))
 				c.apply(c.nodes[1], pushedShop())
 				if err := held.Deliver(); !errors.Is(err, coordinator.ErrConflict) {
 					c.Errorf("got error %v, want %v", err, coordinator.ErrConflict)
@@ -291,14 +291,14 @@ func TestPromisedVersionComes(t *testing.T) {
 	pushing(t, 2, func(c *cluster) {
 		c.push(c.nodes[0], "one")
 		c.serves("one", 1)
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true))
 		for _, text := range []string{"two", "one"} {
 			if pushed := c.push(c.nodes[0], text); pushed.Version != 2 {
 				c.Errorf("for %q version %d was promised", text, pushed.Version)
 			}
 			synctest.Wait()
 		}
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", false))
 		c.serves("one", 2)
 	})
 }

@@ -155,7 +155,7 @@ func TestReportDuringAPauseIsAnswered(t *testing.T) {
 	pushing(t, 1, func(c *cluster) {
 		c.push(c.nodes[0], "one")
 		c.serves("one", 1)
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true))
 		r, err := c.nodes[0].Report(c.Context(), accessToken, coordinator.ReportCall{Version: 1})
 		if err != nil || r.Answer != coordinator.AnswerFailed {
 			c.Errorf("%+v, %v", r, err)

@@ -58,7 +58,7 @@ func TestAPushSentAgainReplacesNoLaterOne(t *testing.T) {
 // While it waits to be published it is known as well, with the end it was given.
 func TestAPushSentAgainWhileItWaitsChangesNothing(t *testing.T) {
 	pushing(t, 2, func(c *cluster) {
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true))
 		first, err := c.pushNamed(c.nodes[0], "one", "a")
 		c.must(err)
 		time.Sleep(time.Minute)
@@ -67,7 +67,7 @@ func TestAPushSentAgainWhileItWaitsChangesNothing(t *testing.T) {
 		if again.Version != 1 || !again.Expires.Equal(first.Expires) {
 			c.Errorf("promised %+v, and %+v the first time", again, first)
 		}
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", false))
 		c.serves("one", 1)
 	})
 }
@@ -81,12 +81,12 @@ func TestAnIdempotencyKeyIsForOneValue(t *testing.T) {
 				c.Errorf("error %v", err)
 			}
 		}
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true))
 		_, err := c.pushNamed(c.nodes[0], "one", "a")
 		c.must(err)
 		synctest.Wait()
 		refused()
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", false))
 		c.serves("one", 1)
 		synctest.Wait()
 		refused()
@@ -100,11 +100,11 @@ func TestAnIdempotencyKeyIsForOneValue(t *testing.T) {
 // A push that was dropped is no push: the same again is taken.
 func TestAPushThatWasDroppedIsTakenWhenItIsSentAgain(t *testing.T) {
 	pushing(t, 1, func(c *cluster) {
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true))
 		_, err := c.pushNamed(c.nodes[0], "one", "a")
 		c.must(err)
 		time.Sleep(2*time.Hour + time.Second)
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", false))
 		time.Sleep(time.Second)
 		if v, _ := c.nodes[0].View(accessToken); v.State.NewestOutcome().Result != coordinator.ResultFailed {
 			c.Fatalf("it was not dropped: %+v", v.State.NewestOutcome())

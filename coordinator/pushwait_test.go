@@ -55,10 +55,10 @@ func TestPushWaitsForThePauseToEnd(t *testing.T) {
 
 func TestPushThatEndedMeanwhileIsDropped(t *testing.T) {
 	pushing(t, 1, func(c *cluster) {
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true))
 		c.push(c.nodes[0], "one")
 		time.Sleep(2*time.Hour + time.Minute)
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", false))
 		time.Sleep(time.Second)
 		v, _ := c.nodes[0].View(accessToken)
 		newest := v.State.NewestOutcome()
@@ -74,7 +74,7 @@ func TestPushThatEndedMeanwhileIsDropped(t *testing.T) {
 // Without anybody who publishes it, what was pushed goes with its value.
 func TestPushThatNobodyTakesGoesByItself(t *testing.T) {
 	pushing(t, 1, func(c *cluster) {
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true))
 		c.push(c.nodes[0], "one")
 		time.Sleep(3 * time.Hour)
 		if left := records[coordinator.Input](c); len(left) != 0 {

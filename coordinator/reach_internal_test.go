@@ -59,8 +59,8 @@ func TestChangesAreFoundWithinAReach(t *testing.T) {
 	n := numbered(tokens, all) // the last changes are those of app0 to app999
 	gone := Name{App: "app7", Token: DefaultToken}
 	n.cache.cell(gone).view.Store(nil)
-	n.put(gone, n.cache.cell(gone), true)
-	n.put(Name{App: "app7", Token: "ticket"}, n.cache.cell(Name{App: "app7", Token: "ticket"}), true) // it was made and deleted
+	n.number(gone, n.cache.cell(gone), true)
+	n.number(Name{App: "app7", Token: "ticket"}, n.cache.cell(Name{App: "app7", Token: "ticket"}), true) // it was made and deleted
 	reach := reachOf(t, "app5", "app7", "app3000", "nosuch")
 	for after, want := range map[int64][]string{
 		0:        {"app3000/access_token", "app5/access_token"},

@@ -69,11 +69,11 @@ func TestAPushRightAfterARestoreIsServedByAll(t *testing.T) {
 // replaced: it must not come back above what was pushed after it.
 func TestAPushThatWaitsInABackupReplacesNoLaterOne(t *testing.T) {
 	pushing(t, 2, func(c *cluster) {
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true))
 		c.push(c.nodes[0], "one")
 		synctest.Wait()
 		restore := c.memory.Backup()
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", false))
 		c.serves("one", 1)
 		time.Sleep(time.Minute)
 		c.push(c.nodes[0], "two")
@@ -84,7 +84,7 @@ func TestAPushThatWaitsInABackupReplacesNoLaterOne(t *testing.T) {
 		if waiting := records[coordinator.Input](c); len(waiting) != 1 {
 			c.Fatalf("%d inputs wait: this test shows nothing", len(waiting))
 		}
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", false))
 		c.serves("two", 3)
 	})
 }
@@ -95,9 +95,9 @@ func TestAPushThatWaitsAfterARestoreStays(t *testing.T) {
 		c.push(c.nodes[0], "one")
 		c.serves("one", 1)
 		synctest.Wait()
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", true))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", true))
 		restore := c.memory.Backup()
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", false))
 		synctest.Wait()
 		c.push(c.nodes[0], "two")
 		c.serves("two", 2)
@@ -106,7 +106,7 @@ func TestAPushThatWaitsAfterARestoreStays(t *testing.T) {
 		synctest.Wait()
 		c.push(c.nodes[1], "new")
 		time.Sleep(time.Minute)
-		c.must(c.nodes[0].PauseApp(c.Context(), "shop", false))
+		c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", false))
 		c.serves("new", 3)
 	})
 }

@@ -135,7 +135,7 @@ func TestARefreshTokenThatNobodyRemembersIsUncertain(t *testing.T) {
 		c.apply(c.nodes[0], crm("r1"))
 		c.value(c.nodes[1], crmToken, 0)
 		restore := c.memory.Backup()
-		c.must(c.nodes[0].Remove(c.Context(), "crm"))
+		c.must(c.nodes[0].Remove(c.Context(), "api:test", "crm"))
 		synctest.Wait()
 		used := len(f.presented())
 		restore()
@@ -161,7 +161,7 @@ func TestVersionsGoOnWhenADeletedAppIsMadeAgain(t *testing.T) {
 		c.apply(c.nodes[0], shop("plain"))
 		c.value(c.nodes[1], accessToken, 0)
 		c.refreshed(c.nodes[0], accessToken)
-		c.must(c.nodes[0].Remove(c.Context(), "shop"))
+		c.must(c.nodes[0].Remove(c.Context(), "api:test", "shop"))
 		synctest.Wait()
 		if v, ok := c.nodes[1].View(accessToken); ok {
 			c.Fatalf("a deleted token is shown: %+v", v)

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -34,7 +35,7 @@ func (n *Node) plant(ctx context.Context, epoch Epoch) {
 	failed := errors.Join(n.plantClients(ctx), n.plantApps(ctx))
 	if failed == nil {
 		file := AppliedFile{File: n.seed.File, Hash: n.seed.Hash, At: n.now(), Revision: applied.Revision}
-		failed = n.store.PutAppliedFile(ctx, epoch, file)
+		failed = n.store.PutAppliedFile(ctx, epoch, file, n.audit(ctx, n.seed.owner(), ActionAppsFileApplied, n.seed.File))
 	}
 	if failed != nil && ctx.Err() == nil {
 		n.log.ErrorContext(ctx, "applying the apps file", "file", n.seed.File, "err", failed)
@@ -54,13 +55,14 @@ func (n *Node) refused(ctx context.Context, kind, name string, err error) error 
 
 func (n *Node) plantApps(ctx context.Context) error {
 	var errs []error
+	how := Applying{Act: &Act{}}
 	for _, app := range parentsFirst(n.seed.Apps) {
 		app.Owner = n.seed.owner()
 		if known, ok := n.App(app.Name); ok && known.Owner != app.Owner {
 			n.log.WarnContext(ctx, "app left as it is: it belongs to somebody else", "app", app.Name, "owner", known.Owner)
 			continue
 		}
-		applied, err := n.Apply(ctx, app, Applying{})
+		applied, err := n.Apply(ctx, app, how)
 		if err != nil {
 			errs = append(errs, n.refused(ctx, "app", app.Name, err))
 			continue
@@ -84,14 +86,27 @@ func (n *Node) plantClients(ctx context.Context) error {
 			errs = append(errs, n.refused(ctx, "client", client.Name, err))
 			continue
 		}
+		if sameClient(client, known) {
+			continue
+		}
+		action := ActionClientUpdated
+		if known.Name == "" {
+			action = ActionClientAdded
+		}
 		client.Revision, client.Created = known.Revision, n.now()
-		if err := n.store.PutClient(ctx, client); err != nil {
+		if err := n.store.PutClient(ctx, client, n.audit(ctx, client.Owner, action, client.Name)); err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		n.log.InfoContext(ctx, "client applied", "client", client.Name, "file", n.seed.File)
 	}
 	return errors.Join(errs...)
+}
+
+// sameClient reports whether two clients are one with the same key and permissions.
+func sameClient(a, b Client) bool {
+	same := maps.EqualFunc(a.Can, b.Can, slices.Equal)
+	return same && a.Name == b.Name && a.Digest == b.Digest && a.Note == b.Note && a.Owner == b.Owner && a.Expires.Equal(b.Expires)
 }
 
 // parentsFirst orders apps so that each comes after its parent.

@@ -26,7 +26,7 @@ func TestANodeThatHearsNothingSaysOfNoAppThatItIsUnchanged(t *testing.T) {
 		says := map[string]func() error{
 			"apply":   func() error { _, err := m.Apply(c.Context(), shop("plain"), coordinator.Applying{}); return err },
 			"preview": func() error { _, err := m.Preview(changed, coordinator.Applying{}); return err },
-			"resume":  func() error { return m.PauseApp(c.Context(), "shop", false) },
+			"resume":  func() error { return m.PauseApp(c.Context(), "api:test", "shop", false) },
 		}
 		for what, say := range says {
 			began := time.Now()
@@ -48,6 +48,6 @@ func TestANodeThatHearsNothingSaysOfNoAppThatItIsUnchanged(t *testing.T) {
 		if would, err := m.Preview(shop("plain"), coordinator.Applying{}); err != nil || would.Change != coordinator.ChangeUnchanged {
 			c.Errorf("after that: %s, error %v", would.Change, err)
 		}
-		c.must(m.PauseApp(c.Context(), "shop", false))
+		c.must(m.PauseApp(c.Context(), "api:test", "shop", false))
 	})
 }

@@ -88,8 +88,9 @@ type Store interface {
 	TakeInput(ctx context.Context, t Intake) (int64, error)
 
 	// Finalize raises the format of the store's records to the newest that
-	// every registered node reads, and returns it. It never goes back.
-	Finalize(ctx context.Context) (int, error)
+	// every registered node reads, and returns it. It never goes back. a is
+	// written where it was raised, with the format among what changed.
+	Finalize(ctx context.Context, a *Audit) (int, error)
 
 	// Room returns how full the store is now.
 	Room(ctx context.Context) (Room, error)
@@ -100,6 +101,10 @@ type Store interface {
 }
 
 // Registry keeps apps and clients. Its writes compare what the caller read.
+//
+// Each writes, in the transaction that makes the change, the record of who made
+// it, where one is given: what is refused leaves none, and neither does what was
+// so already. Where an answer was lost, that record shows whose change it was.
 type Registry interface {
 	// PutApp writes an app, its credentials and the states c.States, and
 	// deletes what c says, if no app has changed since c.Seen. Intents and bars
@@ -111,13 +116,14 @@ type Registry interface {
 	DeleteApp(ctx context.Context, c AppChange) error
 
 	// PutClient writes a client; its Revision is compared (0: must not exist).
-	PutClient(ctx context.Context, c Client) error
+	PutClient(ctx context.Context, c Client, a *Audit) error
 
 	// DeleteClient deletes a client of that revision.
-	DeleteClient(ctx context.Context, c Client) error
+	DeleteClient(ctx context.Context, c Client, a *Audit) error
 
-	// PutPaused pauses the cluster, or resumes it with nil.
-	PutPaused(ctx context.Context, p *Paused) error
+	// PutPaused pauses the cluster, or resumes it with nil. Where it is so
+	// already nothing is written.
+	PutPaused(ctx context.Context, p *Paused, a *Audit) error
 
 	// PutBar writes a bar in the place of one that stood there. It is fenced by
 	// nothing: what a platform refused stays refused whoever leads.
@@ -126,8 +132,27 @@ type Registry interface {
 	// DeleteBar deletes a bar of that revision.
 	DeleteBar(ctx context.Context, b Bar) error
 
+	// LiftBars writes bars that a person ends, all in one transaction, whatever
+	// stood there.
+	LiftBars(ctx context.Context, bars []Bar, a *Audit) error
+
 	// PutAppliedFile records that a file was applied. Fenced.
-	PutAppliedFile(ctx context.Context, e Epoch, f AppliedFile) error
+	PutAppliedFile(ctx context.Context, e Epoch, f AppliedFile, a *Audit) error
+
+	// Audit returns up to limit records of who changed what, newest first, from
+	// the one before an ID on; from the newest for "". They go by themselves
+	// when AuditLife has passed, and are in no Batch.
+	Audit(ctx context.Context, before string, limit int) (AuditPage, error)
+
+	// TrimAudit deletes the oldest of them above keep, a bounded number at once,
+	// and returns how many. Fenced.
+	TrimAudit(ctx context.Context, e Epoch, keep int) (int, error)
+}
+
+// AuditPage is one page of records of who changed what.
+type AuditPage struct {
+	Records []Audit
+	Next    string // what the next page comes before; empty: this is the last one
 }
 
 // Leadership is what a leader holds.
@@ -176,6 +201,7 @@ func (Paused) record()         {}
 func (Bar) record()            {}
 func (FingerprintKey) record() {}
 func (AppliedFile) record()    {}
+func (Audit) record()          {} // in no Batch
 
 // Credentials are an app's credentials as a record of their own.
 type Credentials struct {
@@ -259,4 +285,5 @@ type AppChange struct {
 	Drop   []Name   // tokens whose values, inputs, requests and intents go
 	Void   []string // groups whose intents and salvage go
 	Seen   int64    // revision the caller's cache had reached
+	Audit  *Audit   // who makes it
 }

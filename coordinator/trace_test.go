@@ -191,7 +191,7 @@ func TestResultOfADeletedAppIsNotOfItsSuccessor(t *testing.T) {
 		f.next(slowly(8 * time.Second))
 		c.apply(c.nodes[0], crm("r1"))
 		time.Sleep(time.Second)
-		c.must(c.nodes[0].Remove(c.Context(), "crm"))
+		c.must(c.nodes[0].Remove(c.Context(), "api:test", "crm"))
 		f.mu.Lock()
 		f.newest = 70
 		f.mu.Unlock()

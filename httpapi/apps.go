@@ -116,7 +116,7 @@ func (r request) appOf(name string, body client.App) (coordinator.App, error) {
 			return coordinator.App{}, err
 		}
 	}
-	app.Owner = "api:" + r.client.Name
+	app.Owner = r.actor()
 	return app, nil
 }
 
@@ -161,7 +161,7 @@ func (a *API) deleteApp(r request) (answer, error) {
 	}
 	ctx, cancel := a.limited(r, 0)
 	defer cancel()
-	return answer{status: http.StatusNoContent}, a.node.Remove(ctx, name)
+	return answer{status: http.StatusNoContent}, a.node.Remove(ctx, r.actor(), name)
 }
 
 func (a *API) pauseApp(paused bool) endpoint {
@@ -175,7 +175,7 @@ func (a *API) pauseApp(paused bool) endpoint {
 		}
 		ctx, cancel := a.limited(r, 0)
 		defer cancel()
-		return answer{status: http.StatusNoContent}, a.node.PauseApp(ctx, name, paused)
+		return answer{status: http.StatusNoContent}, a.node.PauseApp(ctx, r.actor(), name, paused)
 	}
 }
 

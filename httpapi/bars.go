@@ -34,6 +34,6 @@ func (a *API) liftBars(r request) (answer, error) {
 	}
 	ctx, cancel := a.limited(r, 0)
 	defer cancel()
-	lifted, err := a.node.LiftBars(ctx, app, r.query["egress"])
+	lifted, err := a.node.LiftBars(ctx, r.actor(), app, r.query["egress"])
 	return ok(client.BarsLifted{Lifted: lifted}), err
 }

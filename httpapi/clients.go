@@ -86,7 +86,7 @@ func (a *API) addClient(r request) (answer, error) {
 		Digest:  coordinator.DigestOf(coordinator.NewSecret(key)),
 		Can:     map[coordinator.Verb][]string{},
 		Note:    body.Note,
-		Owner:   "api:" + r.client.Name,
+		Owner:   r.actor(),
 		Expires: body.ExpiresAt,
 	}
 	for verb, globs := range body.Can {
@@ -139,5 +139,5 @@ func (a *API) deleteClient(r request) (answer, error) {
 	}
 	ctx, cancel := a.limited(r, 0)
 	defer cancel()
-	return answer{status: http.StatusNoContent}, a.node.RemoveClient(ctx, r.Param("client"))
+	return answer{status: http.StatusNoContent}, a.node.RemoveClient(ctx, r.actor(), r.Param("client"))
 }

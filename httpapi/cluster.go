@@ -11,6 +11,7 @@ import (
 func (a *API) clusterRoutes(r router) {
 	a.stateRoutes(r)
 	a.barRoutes(r)
+	r.handle(http.MethodGet, "/v1/audit", a.json(a.listAudit, "app", "by", "limit", "cursor"))
 	r.handle(http.MethodGet, "/v1/status", a.json(a.getStatus))
 	r.handle(http.MethodGet, "/v1/nodes", a.json(a.listNodes))
 	r.handle(http.MethodGet, "/v1/seals", a.json(a.getSeals))
@@ -122,7 +123,7 @@ func (a *API) finalize(r request) (answer, error) {
 	}
 	ctx, cancel := a.limited(r, 0)
 	defer cancel()
-	format, err := a.node.Finalize(ctx)
+	format, err := a.node.Finalize(ctx, r.actor())
 	return ok(client.Finalized{Format: format}), err
 }
 
@@ -136,6 +137,6 @@ func (a *API) pauseCluster(paused bool) endpoint {
 		}
 		ctx, cancel := a.limited(r, 0)
 		defer cancel()
-		return answer{status: http.StatusNoContent}, a.node.PauseCluster(ctx, "api:"+r.client.Name, paused)
+		return answer{status: http.StatusNoContent}, a.node.PauseCluster(ctx, r.actor(), paused)
 	}
 }

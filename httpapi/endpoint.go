@@ -24,6 +24,9 @@ type request struct {
 // ctx is the context of the request: it ends when the client goes away.
 func (r request) ctx() context.Context { return r.Request.Context() }
 
+// actor is who changes something by this request, as records of it say.
+func (r request) actor() string { return "api:" + r.client.Name }
+
 // answer is what an endpoint answers with: a status and a value to encode as
 // JSON, nil for none.
 type answer struct {

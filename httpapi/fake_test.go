@@ -27,6 +27,9 @@ type fakeNode struct {
 	seals   coordinator.Seals
 	down    []coordinator.UpstreamState
 	bars    []coordinator.Bar
+	audits  []coordinator.Audit
+
+	auditNext string // cursor that Audit returns
 
 	injections map[string]coordinator.Injection // :: app → how its calls go
 	onReport   func()                           // what a report brings about; nil: nothing
@@ -41,6 +44,7 @@ type fakeNode struct {
 	reported  []coordinator.ReportCall  // calls of Report
 	pushes    []coordinator.Push        // calls of Push
 	applied   []coordinator.App         // calls of Apply and Preview
+	audited   []coordinator.AuditQuery  // calls of Audit
 	waiting   int                       // reads that wait now
 }
 
@@ -264,7 +268,7 @@ func (f *fakeNode) Preview(app coordinator.App, _ coordinator.Applying) (coordin
 	return coordinator.Applied{App: app.WithDefaults(), Change: coordinator.ChangeCreated}, f.err
 }
 
-func (f *fakeNode) Remove(ctx context.Context, app string) error {
+func (f *fakeNode) Remove(ctx context.Context, _, app string) error {
 	if f.hangs {
 		<-ctx.Done()
 		return fmt.Errorf("deleting: %w", ctx.Err())
@@ -272,7 +276,7 @@ func (f *fakeNode) Remove(ctx context.Context, app string) error {
 	return f.note("remove " + app)
 }
 
-func (f *fakeNode) PauseApp(_ context.Context, app string, paused bool) error {
+func (f *fakeNode) PauseApp(_ context.Context, _, app string, paused bool) error {
 	return f.note("pause " + app + onOff(paused))
 }
 
@@ -280,7 +284,7 @@ func (f *fakeNode) Seals(context.Context) (coordinator.Seals, error) {
 	return f.seals, nil
 }
 
-func (f *fakeNode) Finalize(context.Context) (int, error) { return 2, f.note("finalize") }
+func (f *fakeNode) Finalize(context.Context, string) (int, error) { return 2, f.note("finalize") }
 
 func (f *fakeNode) PauseCluster(_ context.Context, by string, paused bool) error {
 	return f.note("pause cluster by " + by + onOff(paused))
@@ -307,7 +311,7 @@ func (f *fakeNode) AddClient(_ context.Context, c coordinator.Client) error {
 	return f.note("add client " + c.Name)
 }
 
-func (f *fakeNode) RemoveClient(_ context.Context, name string) error {
+func (f *fakeNode) RemoveClient(_ context.Context, _, name string) error {
 	return f.note("remove client " + name)
 }
 
@@ -330,8 +334,15 @@ func (f *fakeNode) Explain(v *coordinator.View, _ time.Time) coordinator.Explana
 
 func (f *fakeNode) Bars() []coordinator.Bar { return f.bars }
 
-func (f *fakeNode) LiftBars(_ context.Context, app, egress string) (int, error) {
+func (f *fakeNode) LiftBars(_ context.Context, _, app, egress string) (int, error) {
 	return 1, f.note("lift " + app + " " + egress)
+}
+
+func (f *fakeNode) Audit(_ context.Context, q coordinator.AuditQuery) ([]coordinator.Audit, string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.audited = append(f.audited, q)
+	return f.audits, f.auditNext, f.err
 }
 
 func (f *fakeNode) Moved() <-chan struct{} {

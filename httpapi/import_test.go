@@ -371,7 +371,7 @@ func TestAnImportEndsWithTheRightsOfItsClient(t *testing.T) {
 		}))
 		i := n.sendImport(s.Context(), "loader-key")
 		i.line("a")
-		s.must(n.RemoveClient(s.Context(), "loader"))
+		s.must(n.RemoveClient(s.Context(), "api:test", "loader"))
 		i.line("b") // it is read already as the client goes
 		if got := <-i.got; len(n.Apps()) > 2 || got.answers[len(got.answers)-1].Totals.Error.Code != client.CodeUnauthenticated {
 			s.Errorf("got %s", got.text)

@@ -46,8 +46,8 @@ type Apps interface {
 	Effective(name string) (coordinator.App, error)
 	Apply(ctx context.Context, app coordinator.App, how coordinator.Applying) (coordinator.Applied, error)
 	Preview(app coordinator.App, how coordinator.Applying) (coordinator.Applied, error)
-	Remove(ctx context.Context, app string) error
-	PauseApp(ctx context.Context, app string, paused bool) error
+	Remove(ctx context.Context, by, app string) error
+	PauseApp(ctx context.Context, by, app string, paused bool) error
 	Injection(app string) (coordinator.Injection, error)
 }
 
@@ -57,7 +57,7 @@ type Clients interface {
 	Authenticate(key coordinator.Secret) (coordinator.Client, bool)
 	Clients() []coordinator.Client
 	AddClient(ctx context.Context, c coordinator.Client) error
-	RemoveClient(ctx context.Context, name string) error
+	RemoveClient(ctx context.Context, by, name string) error
 }
 
 // Cluster tells how the node and the cluster are.
@@ -67,12 +67,13 @@ type Cluster interface {
 	Nodes() []coordinator.NodeInfo // sorted by name
 	Upstreams() []coordinator.UpstreamState
 	Bars() []coordinator.Bar // sorted by app and egress
-	LiftBars(ctx context.Context, app, egress string) (int, error)
+	LiftBars(ctx context.Context, by, app, egress string) (int, error)
 	Health() coordinator.Health
 	Margin() time.Duration                                // kept of a value's life for clocks that differ
 	Seals(ctx context.Context) (coordinator.Seals, error) // reads every secret record there is
-	Finalize(ctx context.Context) (format int, err error)
+	Finalize(ctx context.Context, by string) (format int, err error)
 	PauseCluster(ctx context.Context, by string, paused bool) error
+	Audit(ctx context.Context, q coordinator.AuditQuery) (found []coordinator.Audit, next string, err error)
 }
 
 // Surfaces finds what calls of programs mean that were written for a platform.

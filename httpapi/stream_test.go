@@ -43,20 +43,20 @@ func TestStreamTellsWhatThereIsAndThenEachChange(t *testing.T) {
 
 		n.refresh("shop")
 		r.is("token shop value-2")
-		s.must(n.PauseApp(s.Context(), "shop", true))
+		s.must(n.PauseApp(s.Context(), "api:test", "shop", true))
 		e = r.next()
 		state := n.body("/v1/states/shop")
 		if e.name != "state" || e.data+"\n" != state || !strings.Contains(state, `"state":"paused"`) {
 			s.Errorf("event %s: %s, want the state %s", e.name, e.data, state)
 		}
-		s.must(n.PauseApp(s.Context(), "shop", false))
+		s.must(n.PauseApp(s.Context(), "api:test", "shop", false))
 		r.is("state shop fresh")
 		// What changes at once after something was told comes together.
-		s.must(n.PauseApp(s.Context(), "shop", true))
-		s.must(n.PauseApp(s.Context(), "shop", false))
+		s.must(n.PauseApp(s.Context(), "api:test", "shop", true))
+		s.must(n.PauseApp(s.Context(), "api:test", "shop", false))
 		r.is("state shop fresh")
 		time.Sleep(time.Second)
-		s.must(n.Remove(s.Context(), "shop"))
+		s.must(n.Remove(s.Context(), "api:test", "shop"))
 		r.is("deleted shop")
 		n.apply("crm")
 		r.until("token")
@@ -140,8 +140,8 @@ func TestStreamGoesOnWhereItEndedOnAnyNode(t *testing.T) {
 		r.leave()
 		settle()
 		a.refresh("shop")
-		s.must(a.Remove(s.Context(), "crm"))
-		s.must(a.PauseApp(s.Context(), "pay", true))
+		s.must(a.Remove(s.Context(), "api:test", "crm"))
+		s.must(a.PauseApp(s.Context(), "api:test", "pay", true))
 		for _, n := range []*station{a, b} {
 			settle()
 			again := n.follow(bootstrapKey, "", r.last)

@@ -165,7 +165,7 @@ func (n *station) client(revision int64, expires time.Time, globs ...string) coo
 	n.test.must(n.store.PutClient(n.test.Context(), coordinator.Client{
 		Name: "orders", Digest: coordinator.DigestOf(coordinator.NewSecret(ordersKey)), Revision: revision, Expires: expires,
 		Can: map[coordinator.Verb][]string{coordinator.VerbRead: globs},
-	}))
+	}, nil))
 	synctest.Wait()
 	for _, c := range n.Clients() {
 		if c.Name == "orders" {

@@ -48,7 +48,7 @@ func TestStreamReadersLookSeldomAtWhatIsNotTheirs(t *testing.T) {
 		time.Sleep(time.Second)
 		before := node.times.Load()
 		for i := range 200 {
-			s.must(n.PauseApp(s.Context(), "web", i%2 == 0))
+			s.must(n.PauseApp(s.Context(), "api:test", "web", i%2 == 0))
 			time.Sleep(5 * time.Millisecond)
 		}
 		if looks := node.times.Load() - before; looks > 22 {

@@ -49,7 +49,7 @@ func TestStreamEndsWhenItsClientIsDeleted(t *testing.T) {
 		n.client(0, time.Time{}, "shop/*")
 		r := n.follow(ordersKey, "", "")
 		r.synced(false, "token shop value-1")
-		s.must(n.RemoveClient(s.Context(), "orders"))
+		s.must(n.RemoveClient(s.Context(), "api:test", "orders"))
 		r.is("end unauthenticated")
 		r.ended()
 	})

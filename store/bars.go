@@ -28,6 +28,21 @@ func (s *Store) PutBar(ctx context.Context, b coordinator.Bar) error {
 	return err
 }
 
+// LiftBars writes bars that a person ends, all or none.
+func (s *Store) LiftBars(ctx context.Context, bars []coordinator.Bar, by *coordinator.Audit) error {
+	t := txn{doing: "lifting bars"}
+	for _, b := range bars {
+		t.put(s.keys.of(b), s.codec.plain(b))
+	}
+	t.record(s.codec, by)
+	t.once()
+	a, err := s.commit(ctx, t)
+	if err != nil || a.committed {
+		return err
+	}
+	return s.refused(t, a)
+}
+
 // DeleteBar deletes a bar of that revision.
 func (s *Store) DeleteBar(ctx context.Context, b coordinator.Bar) error {
 	t := txn{doing: fmt.Sprintf("lifting the bar of app %q from %q", b.App, b.Egress)}

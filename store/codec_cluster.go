@@ -48,6 +48,16 @@ func appliedFields(w *wire, f *coordinator.AppliedFile) {
 	w.instant(2, &f.At)
 }
 
+func auditFields(w *wire, a *coordinator.Audit) {
+	w.instant(1, &a.At)
+	text(w, 2, &a.By)
+	text(w, 3, &a.Action)
+	list(w, 4, &a.Objects, func(w *wire, s *string) { text(w, 1, s) })
+	list(w, 5, &a.Changed, func(w *wire, s *string) { text(w, 1, s) })
+	text(w, 6, &a.Node)
+	text(w, 7, &a.Traceparent)
+}
+
 // schema is what sys/schema holds: the oldest format a node must read to work
 // with this cluster.
 type schema struct{ Format int }

@@ -85,6 +85,10 @@ func samples() []coordinator.Record {
 		coordinator.Paused{By: "me", At: at(1)},
 		coordinator.FingerprintKey{Key: coordinator.NewSecret("k\x00\xff")},
 		coordinator.AppliedFile{File: "/etc/freshet/apps.yaml", Hash: "h", At: at(1)},
+		coordinator.Audit{
+			ID: "01JFRESHET0000000000000001", At: at(1), By: "api:orders", Action: coordinator.ActionAppUpdated,
+			Objects: []string{"shop", "crm"}, Changed: []string{"credentials.secret", "labels.team"}, Node: "n1", Traceparent: "t",
+		},
 	}
 }
 

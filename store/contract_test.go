@@ -20,7 +20,7 @@ func TestContract(t *testing.T) {
 		h := &harness{T: t, raw: raw(t)}
 		sealed := sealedBy(newRing(t)) // which must not be noticed
 		for i := range h.nodes {
-			h.nodes[i] = open(t, spoilt(h.sessions[i].listen), sealed)
+			h.nodes[i] = open(t, spoilt(h.sessions[i].listen), spoilt(h.faults[i].spoil), sealed)
 		}
 		return h
 	})
@@ -33,6 +33,7 @@ type harness struct {
 	nodes [storetest.Nodes]*Store
 
 	sessions [storetest.Nodes]grants
+	faults   [storetest.Nodes]faults
 }
 
 // grants remembers the leases of sessions, which are short.
@@ -68,6 +69,15 @@ func (g *grants) take() []clientv3.LeaseID {
 }
 
 func (h *harness) Node(i int) coordinator.Store { return h.nodes[i] }
+
+// LoseAnswer loses the answer to the next transaction of node i that writes.
+func (h *harness) LoseAnswer(i int, committed bool) {
+	fate := dropped
+	if committed {
+		fate = lost
+	}
+	h.faults[i].fail(fate, 1, nil)
+}
 
 // DropElectionKey is what an operator's "etcdctl del" does.
 func (h *harness) DropElectionKey(epoch coordinator.Epoch) {

@@ -19,15 +19,15 @@ var errNodesChanged = errors.New("nodes came or changed meanwhile")
 // node that lives can read, and returns it. Nodes that read no more than the
 // former one are refused from then on. It never goes back. Where a newer build
 // waits for older ones to leave, the error is an ErrInvalid that names their nodes.
-func (s *Store) Finalize(ctx context.Context) (int, error) {
+func (s *Store) Finalize(ctx context.Context, by *coordinator.Audit) (int, error) {
 	if err := s.ready(ctx); err != nil {
 		return 0, fmt.Errorf("finalizing: %w", err)
 	}
-	return insist(ctx, s, "finalizing", s.finalize)
+	return insist(ctx, s, "finalizing", func(ctx context.Context) (int, error) { return s.finalize(ctx, by) })
 }
 
 // finalize compares that no node came or changed since it looked.
-func (s *Store) finalize(ctx context.Context) (int, error) {
+func (s *Store) finalize(ctx context.Context, by *coordinator.Audit) (int, error) {
 	nodes, schemaKey := s.keys.nodes(), s.keys.schema()
 	seen, err := request(ctx, s.main, txnTimeout, func(ctx context.Context, c *clientv3.Client) (*clientv3.TxnResponse, error) {
 		return c.Txn(ctx).Then(clientv3.OpGet(schemaKey), clientv3.OpGet(nodes, clientv3.WithPrefix())).Commit()
@@ -47,11 +47,20 @@ func (s *Store) finalize(ctx context.Context) (int, error) {
 	if err != nil || common <= there.Format {
 		return there.Format, err
 	}
+	then := []clientv3.Op{clientv3.OpPut(schemaKey, string(encode(schema{Format: common}, schemaFields)))}
+	if by != nil {
+		record := by.Raising(common)
+		lease, err := s.lease(ctx, auditEnds(record.At))
+		if err != nil {
+			return 0, err
+		}
+		then = append(then, clientv3.OpPut(s.keys.of(*record), string(s.codec.plain(*record)), clientv3.WithLease(lease)))
+	}
 	raised, err := request(ctx, s.main, txnTimeout, func(ctx context.Context, c *clientv3.Client) (*clientv3.TxnResponse, error) {
 		return c.Txn(ctx).
 			If(clientv3.Compare(clientv3.ModRevision(schemaKey), "=", kvs[0].ModRevision),
 				clientv3.Compare(clientv3.ModRevision(nodes), "<", seen.Header.Revision+1).WithPrefix()).
-			Then(clientv3.OpPut(schemaKey, string(encode(schema{Format: common}, schemaFields)))).
+			Then(then...).
 			Commit()
 	})
 	if err == nil && !raised.Succeeded {

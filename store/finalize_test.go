@@ -90,14 +90,14 @@ func TestARollingUpgradeEndsWhenItIsFinalized(t *testing.T) {
 		t.Errorf("the former build reads %q of what the new one wrote", got)
 	}
 	for who, by := range map[string]*Store{"the new node": s, "the old node": old} {
-		_, err := by.Finalize(soon(t))
+		_, err := by.Finalize(soon(t), nil)
 		if !errors.Is(err, coordinator.ErrInvalid) || !strings.Contains(err.Error(), `upgrade or stop "old" (build "b-old") first`) {
 			t.Errorf("finalizing by %s beside a former build: got error %v, want one that names it", who, err)
 		}
 	}
 
 	leaveOld()
-	if got, err := s.Finalize(soon(t)); got != next || err != nil {
+	if got, err := s.Finalize(soon(t), nil); got != next || err != nil {
 		t.Fatalf("with new nodes only the format is %d, error %v; want %d", got, err, next)
 	}
 	eventually(t, "the running node does not learn of the raise", func() bool { return s.codec.written() == next })
@@ -106,10 +106,10 @@ func TestARollingUpgradeEndsWhenItIsFinalized(t *testing.T) {
 	if got := now.Tokens[0].Value.Reveal(); got != "value of a3" {
 		t.Errorf("the new build reads %q of what it wrote", got)
 	}
-	if got, err := s.Finalize(soon(t)); got != next || err != nil {
+	if got, err := s.Finalize(soon(t), nil); got != next || err != nil {
 		t.Errorf("finalizing again: format %d, error %v; want %d", got, err, next)
 	}
-	refuses(t, "a former build that starts", openBuild(t, former, sealedBy(ring)).PutPaused(soon(t), nil))
+	refuses(t, "a former build that starts", openBuild(t, former, sealedBy(ring)).PutPaused(soon(t), nil, nil))
 }
 
 // opensAs makes sure that a token has the new format, and opens as no other.
@@ -135,7 +135,7 @@ func refuses(t *testing.T, what string, err error) {
 func readyFormer(t *testing.T, change ...func(*Config)) *Store {
 	t.Helper()
 	s := openBuild(t, former, change...)
-	must(t, s.PutPaused(soon(t), nil))
+	must(t, s.PutPaused(soon(t), nil, nil))
 	return s
 }
 
@@ -215,16 +215,16 @@ func TestTheFormatIsRaisedToWhatEveryNodeReads(t *testing.T) {
 	}
 	register("new", next+1)
 	register("old", next)
-	if got, err := s.Finalize(soon(t)); got != next || err != nil {
+	if got, err := s.Finalize(soon(t), nil); got != next || err != nil {
 		t.Errorf("got format %d, error %v; want %d", got, err, next)
 	}
 	register("old", former)
-	if got, err := s.Finalize(soon(t)); got != next || err == nil {
+	if got, err := s.Finalize(soon(t), nil); got != next || err == nil {
 		t.Errorf("the format went back to %d, error %v", got, err)
 	}
 	s.codec.newest = former
 	register("old", next+1)
-	if got, err := s.Finalize(soon(t)); got != next || err == nil {
+	if got, err := s.Finalize(soon(t), nil); got != next || err == nil {
 		t.Errorf("a node raised the format beyond what it reads: %d, error %v", got, err)
 	}
 }
@@ -232,7 +232,7 @@ func TestTheFormatIsRaisedToWhatEveryNodeReads(t *testing.T) {
 func TestAFormatThatIsTooOldIsRefusedWithWhatToDo(t *testing.T) {
 	s := open(t)
 	must(t, second(raw(t).Put(soon(t), s.keys.schema(), string(encode(schema{Format: formatOldest - 1}, schemaFields)))))
-	if err := s.PutPaused(soon(t), nil); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "freshet finalize") {
+	if err := s.PutPaused(soon(t), nil, nil); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "freshet finalize") {
 		t.Errorf("got error %v, want one that says what to do", err)
 	}
 }
@@ -245,7 +245,7 @@ func TestASchemaOfAnotherFormatIsRefused(t *testing.T) {
 	value := encode(schema{Format: former}, schemaFields)
 	value[0] = next
 	must(t, second(raw(t).Put(soon(t), s.keys.schema(), string(value))))
-	if err := s.PutPaused(soon(t), nil); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "upgrade this node") {
+	if err := s.PutPaused(soon(t), nil, nil); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "upgrade this node") {
 		t.Errorf("got error %v, want one that says what to do", err)
 	}
 }
@@ -266,7 +266,7 @@ func TestALostAnswerIsSettledOverARaise(t *testing.T) {
 	f := &faults{}
 	s := openBuild(t, next, spoilt(f.spoil))
 	must(t, second(raw(t).Put(soon(t), s.keys.schema(), string(encode(schema{Format: former}, schemaFields)))))
-	must(t, s.PutPaused(soon(t), nil))
+	must(t, s.PutPaused(soon(t), nil, nil))
 	f.fail(lost, 1, func(then []clientv3.Op) bool {
 		chosen := len(then) > 0 && string(then[0].KeyBytes()) == s.keys.changed()
 		return chosen && s.codec.adopt(next) == nil
@@ -281,7 +281,7 @@ func TestALostAnswerIsSettledOverARaise(t *testing.T) {
 func TestTheFirstWriteHasAFormatThatEveryNodeReads(t *testing.T) {
 	t.Parallel()
 	s := openBuild(t, next)
-	must(t, s.PutPaused(soon(t), &coordinator.Paused{By: "me"}))
+	must(t, s.PutPaused(soon(t), &coordinator.Paused{By: "me"}, nil))
 	if there := written(t, s); len(there) != 1 || len(there[formatOldest]) != 1 {
 		t.Errorf("records by format: %q, want one of format %d", there, formatOldest)
 	}

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"freshet/coordinator"
 )
 
@@ -17,6 +19,17 @@ func newKeys(prefix string) keys { return keys{root: strings.TrimRight(prefix, "
 
 // all is the prefix of every key we keep.
 func (k keys) all() string { return k.root }
+
+// span is the keys from one to before another.
+type span struct{ from, end string }
+
+// listed are all keys but those of who changed what: no node keeps them in mind.
+func (k keys) listed() []span {
+	return []span{
+		{k.all(), k.audits()},
+		{clientv3.GetPrefixRangeEnd(k.audits()), clientv3.GetPrefixRangeEnd(k.all())},
+	}
+}
 
 func (k keys) schema() string      { return k.root + "sys/schema" }
 func (k keys) epoch() string       { return k.root + "sys/epoch" }
@@ -68,6 +81,9 @@ func (k keys) budget(app, window string) string {
 }
 func (k keys) client(client string) string { return k.root + "clients/" + client }
 
+func (k keys) audits() string         { return k.root + "audit/" }
+func (k keys) audit(id string) string { return k.audits() + id }
+
 // segment makes a text safe to stand between two slashes. Well-formed names are
 // left as they are; only the last segment of a key may hold slashes.
 func segment(s string) string { return url.PathEscape(s) }
@@ -118,6 +134,8 @@ func (k keys) ofCluster(record coordinator.Record) string {
 		return k.bar(r.App, r.Egress)
 	case coordinator.FingerprintKey:
 		return k.fingerprint()
+	case coordinator.Audit:
+		return k.audit(r.ID)
 	}
 	return "" // no other kind of record exists; etcd refuses an empty key
 }
@@ -141,6 +159,8 @@ func (k keys) identify(key string) (coordinator.Record, bool) {
 		return coordinator.Grant{App: id}, true
 	case "clients":
 		return coordinator.Client{Name: id}, true
+	case "audit":
+		return coordinator.Audit{ID: id}, true
 	}
 	app, id, ok := cutSegment(id)
 	if !ok {

@@ -32,6 +32,7 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 		"inputs":                      "/freshet/v1/inputs/shop/access_token",
 		"budgets":                     "/freshet/v1/budgets/shop/2026-11-22/token",
 		"clients":                     "/freshet/v1/clients/orders",
+		"audit":                       "/freshet/v1/audit/01JFRESHET0000000000000001",
 		"/freshet/v1/sys/nodes/n1":    "/freshet/v1/sys/nodes/n1",
 		"/freshet/v1/sys/heartbeat":   "/freshet/v1/sys/heartbeat",
 		"/freshet/v1/sys/epoch":       "/freshet/v1/sys/epoch",
@@ -67,7 +68,7 @@ func TestKeysWithoutARecordIdentifyNothing(t *testing.T) {
 	for _, key := range []string{
 		"", "/", "/p/v1/", "/q/v1/apps/a", "/p/v1/apps/", "/p/v1/grants/", "/p/v1/apps", k.schema(), k.changed(), k.candidates() + "694d", k.election(),
 		"/p/v1/states/a", "/p/v1/states/a/", "/p/v1/states//t", "/p/v1/inputs/a", "/p/v1/salvage/a/g", "/p/v1/salvage/a/g/", "/p/v1/salvage/%zz/g/x",
-		"/p/v1/sys/nodes/", "/p/v1/newer/a/b", "/p/v2/apps/a",
+		"/p/v1/sys/nodes/", "/p/v1/newer/a/b", "/p/v1/newer/a", "/p/v1/audit/", "/p/v2/apps/a",
 	} {
 		if r, ok := k.identify(key); ok {
 			t.Errorf("%q identifies %+v", key, r)

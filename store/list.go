@@ -16,7 +16,7 @@ import (
 // range for every page, so small pages are slow, and large ones hold up others.
 const pageSize = 5000
 
-// list returns every record there is, as of one revision. Where the history it
+// list returns every record that nodes keep in mind, as of one revision. Where the history it
 // reads is compacted before it is through, it begins again.
 func (s *Store) list(ctx context.Context) (coordinator.Batch, past, error) {
 	for {
@@ -29,15 +29,23 @@ func (s *Store) list(ctx context.Context) (coordinator.Batch, past, error) {
 
 func (s *Store) listOnce(ctx context.Context) (coordinator.Batch, past, error) {
 	batch, p := coordinator.Batch{Snapshot: true}, past{}
-	next, end := s.keys.all(), clientv3.GetPrefixRangeEnd(s.keys.all())
-	for {
-		page, err := s.page(ctx, next, end, batch.Revision)
-		if err != nil {
+	for _, keys := range s.keys.listed() {
+		if err := s.listSpan(ctx, keys, &batch, &p); err != nil {
 			return batch, p, err
+		}
+	}
+	return batch, p, nil
+}
+
+func (s *Store) listSpan(ctx context.Context, keys span, batch *coordinator.Batch, p *past) error {
+	for next := keys.from; ; {
+		page, err := s.page(ctx, next, keys.end, batch.Revision)
+		if err != nil {
+			return err
 		}
 		if batch.Revision == 0 {
 			batch.Revision = page.Header.Revision // that of the first page is that of all
-			p = pastOf(page.Header)
+			*p = pastOf(page.Header)
 		}
 		for _, kv := range page.Kvs {
 			if string(kv.Key) == s.keys.heartbeat() {
@@ -45,7 +53,7 @@ func (s *Store) listOnce(ctx context.Context) (coordinator.Batch, past, error) {
 			}
 			if string(kv.Key) == s.keys.schema() {
 				if err := s.heardSchema(ctx, kv); err != nil {
-					return batch, p, err
+					return err
 				}
 			}
 			e, ok := s.event(ctx, kv, false)
@@ -57,7 +65,7 @@ func (s *Store) listOnce(ctx context.Context) (coordinator.Batch, past, error) {
 			batch.Events = append(batch.Events, e)
 		}
 		if !page.More || len(page.Kvs) == 0 {
-			return batch, p, nil
+			return nil
 		}
 		next = string(page.Kvs[len(page.Kvs)-1].Key) + "\x00"
 	}
@@ -73,12 +81,13 @@ func (s *Store) page(ctx context.Context, from, end string, revision int64) (*cl
 	})
 }
 
-// event returns what happened to a record; false for keys that hold none. A
+// event returns what happened to a record; false for keys that hold none, or one
+// that no node keeps in mind. A
 // record that cannot be read is told to people and left out: it must not keep
 // all others from being served.
 func (s *Store) event(ctx context.Context, kv *mvccpb.KeyValue, deleted bool) (coordinator.Event, bool) {
 	record, ok := s.keys.identify(string(kv.Key))
-	if !ok {
+	if _, audit := record.(coordinator.Audit); audit || !ok {
 		return coordinator.Event{}, false
 	}
 	if deleted {

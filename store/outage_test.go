@@ -78,7 +78,7 @@ func TestAnOutageIsSaidOnceAndItsEndToo(t *testing.T) {
 	s.config.Endpoints = []string{"http://" + unused(t)} // which only the diagnosis uses by now
 	done := make(chan error, 3)
 	for range cap(done) {
-		run(t, func(ctx context.Context) { done <- s.PutPaused(ctx, nil) })
+		run(t, func(ctx context.Context) { done <- s.PutPaused(ctx, nil, nil) })
 	}
 	changes := follow(t, s)
 	for !strings.Contains(log.String(), "etcd does not answer") {
@@ -189,18 +189,18 @@ func (o old) Status(ctx context.Context, endpoint string) (*clientv3.StatusRespo
 
 func TestADangerousServerIsRefusedUnlessAllowed(t *testing.T) {
 	aged := spoilt(func(c *clientv3.Client) { c.Maintenance = old{c.Maintenance} })
-	err := open(t, aged).PutPaused(soon(t), nil)
+	err := open(t, aged).PutPaused(soon(t), nil, nil)
 	if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "3.6.4") || !strings.Contains(err.Error(), "paused") {
 		t.Errorf("got error %v, want one that names the version and its bug", err)
 	}
 	allowed := open(t, aged, func(c *Config) { c.AllowDangerousServers = true })
-	must(t, allowed.PutPaused(soon(t), nil))
+	must(t, allowed.PutPaused(soon(t), nil, nil))
 }
 
 func TestTheSchemaIsWrittenOnce(t *testing.T) {
 	one, two := open(t), open(t)
 	for _, s := range []*Store{one, two} {
-		must(t, s.PutPaused(soon(t), nil))
+		must(t, s.PutPaused(soon(t), nil, nil))
 	}
 	kvs := at(t, raw(t), one.keys.schema()).Kvs
 	if len(kvs) != 1 || kvs[0].Version != 1 {

@@ -62,7 +62,7 @@ func TestAWatchThatResumedInAnotherHistoryIsGivenUp(t *testing.T) {
 // that its history has not reached.
 func TestProgressBelowOurRevisionIsAnotherHistory(t *testing.T) {
 	s := open(t)
-	must(t, s.PutPaused(soon(t), nil))
+	must(t, s.PutPaused(soon(t), nil, nil))
 	f := follower{store: s, yield: func(coordinator.Batch, error) bool { return true }}
 	revision := note(t, s, raw(t), "1")
 	f.last = revision + 1000

@@ -101,6 +101,8 @@ func encodeClusterRecord(record coordinator.Record) []byte {
 		return encode(r, fingerprintFields)
 	case coordinator.AppliedFile:
 		return encode(r, appliedFields)
+	case coordinator.Audit:
+		return encode(r, auditFields)
 	}
 	return nil // no other kind of record exists
 }
@@ -175,6 +177,9 @@ func decodeClusterRecord(record coordinator.Record, value []byte, revision int64
 		return r, err
 	case coordinator.AppliedFile:
 		r.Revision, err = revision, decode(value, &r, appliedFields)
+		return r, err
+	case coordinator.Audit:
+		r.Revision, err = revision, decode(value, &r, auditFields)
 		return r, err
 	}
 	return nil, fmt.Errorf("%T is no record", record)

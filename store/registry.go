@@ -30,6 +30,7 @@ func (s *Store) PutApp(ctx context.Context, c coordinator.AppChange) error {
 	s.compareChange(&t, c)
 	s.writeApp(&t, c, old)
 	s.writeGrant(&t, c, old)
+	t.record(s.codec, c.Audit)
 	a, err := s.commit(ctx, t)
 	switch {
 	case err != nil:
@@ -167,6 +168,7 @@ func (s *Store) DeleteApp(ctx context.Context, c coordinator.AppChange) error {
 	t.deleteAll(s.keys.requestsOf(app))
 	t.deleteAll(s.keys.inputsOf(app))
 	t.deleteAll(s.keys.barsOf(app))
+	t.record(s.codec, c.Audit)
 	a, err := s.commit(ctx, t)
 	switch {
 	case err != nil:
@@ -178,7 +180,7 @@ func (s *Store) DeleteApp(ctx context.Context, c coordinator.AppChange) error {
 }
 
 // PutClient writes a client.
-func (s *Store) PutClient(ctx context.Context, c coordinator.Client) error {
+func (s *Store) PutClient(ctx context.Context, c coordinator.Client, by *coordinator.Audit) error {
 	if c.Name == "" {
 		return coordinator.Invalidf("writing a client: it needs a name")
 	}
@@ -186,6 +188,7 @@ func (s *Store) PutClient(ctx context.Context, c coordinator.Client) error {
 	key, value := s.keys.of(c), s.codec.plain(c)
 	t.mod(key, c.Revision)
 	t.put(key, value)
+	t.record(s.codec, by)
 	a, err := s.commit(ctx, t)
 	switch {
 	case err != nil:
@@ -197,7 +200,7 @@ func (s *Store) PutClient(ctx context.Context, c coordinator.Client) error {
 }
 
 // DeleteClient deletes a client.
-func (s *Store) DeleteClient(ctx context.Context, c coordinator.Client) error {
+func (s *Store) DeleteClient(ctx context.Context, c coordinator.Client, by *coordinator.Audit) error {
 	t := txn{doing: fmt.Sprintf("deleting client %q", c.Name)}
 	if c.Name == "" || c.Revision <= 0 {
 		return fmt.Errorf("%s: it was never read: %w", t.doing, coordinator.ErrConflict)
@@ -205,6 +208,7 @@ func (s *Store) DeleteClient(ctx context.Context, c coordinator.Client) error {
 	key := s.keys.of(c)
 	t.mod(key, c.Revision)
 	t.delete(key)
+	t.record(s.codec, by)
 	a, err := s.commit(ctx, t)
 	switch {
 	case err != nil:
@@ -216,19 +220,24 @@ func (s *Store) DeleteClient(ctx context.Context, c coordinator.Client) error {
 }
 
 // PutPaused pauses or resumes the cluster.
-func (s *Store) PutPaused(ctx context.Context, p *coordinator.Paused) error {
+func (s *Store) PutPaused(ctx context.Context, p *coordinator.Paused, by *coordinator.Audit) error {
 	t := txn{doing: "pausing or resuming the cluster"}
+	key := s.keys.paused()
 	if p == nil {
-		t.delete(s.keys.paused())
+		t.cmps = append(t.cmps, clientv3.Compare(clientv3.CreateRevision(key), ">", 0))
+		t.delete(key)
 	} else {
-		t.put(s.keys.paused(), s.codec.plain(*p))
+		t.mod(key, 0)
+		t.put(key, s.codec.plain(*p))
 	}
-	_, err := s.commit(ctx, t)
+	t.record(s.codec, by)
+	t.once()
+	_, err := s.commit(ctx, t) // refused, it is so already
 	return err
 }
 
 // PutAppliedFile records that a file was applied.
-func (s *Store) PutAppliedFile(ctx context.Context, e coordinator.Epoch, f coordinator.AppliedFile) error {
+func (s *Store) PutAppliedFile(ctx context.Context, e coordinator.Epoch, f coordinator.AppliedFile, by *coordinator.Audit) error {
 	if f.File == "" {
 		return coordinator.Invalidf("recording an applied file: it needs a name")
 	}
@@ -237,5 +246,6 @@ func (s *Store) PutAppliedFile(ctx context.Context, e coordinator.Epoch, f coord
 		return err
 	}
 	t.put(s.keys.of(f), s.codec.plain(f))
+	t.record(s.codec, by)
 	return s.commitFenced(ctx, t)
 }

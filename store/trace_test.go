@@ -236,7 +236,7 @@ func deletedInACall(c *traced) {
 	c.next(slowly())
 	c.apply(b, c.crm(sandbox.RotateStrict))
 	c.until("a call is under way", func() bool { return c.flying(tracedClient) })
-	must(c.T, b.Remove(soon(c.T), "crm"))
+	must(c.T, b.Remove(soon(c.T), "api:test", "crm"))
 	c.apply(b, c.crm(sandbox.RotateStrict))
 	c.value(b, crmToken, 0)
 	c.until("the former call has ended", func() bool { return !c.flying(tracedClient) })

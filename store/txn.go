@@ -30,6 +30,7 @@ type txn struct {
 	then   []clientv3.Op
 	leased []leased // puts under shared leases
 	reads  []string // keys
+	audit  *leased  // who makes the change; it is among leased. Nil: nobody is recorded
 	err    error    // what is to be written cannot be
 }
 
@@ -61,6 +62,35 @@ func (t *txn) writeLeased(c codec, record coordinator.Record, expires time.Time)
 	value, err := c.encode(record)
 	t.err = cmp.Or(t.err, err)
 	t.leased = append(t.leased, leased{key: c.of(record), value: value, expires: expires})
+}
+
+// record writes who makes the change. Where an answer is lost it tells, better
+// than what was changed, whether the change was made.
+func (t *txn) record(c codec, a *coordinator.Audit) {
+	if a == nil {
+		return
+	}
+	t.writeLeased(c, *a, auditEnds(a.At))
+	record := t.leased[len(t.leased)-1]
+	t.audit = &record
+	t.reads = append(t.reads, t.audit.key)
+}
+
+// once compares that the change was not recorded: for what could be done twice.
+func (t *txn) once() {
+	if t.audit != nil {
+		t.cmps = append(t.cmps, clientv3.Compare(clientv3.CreateRevision(t.audit.key), "=", 0))
+	}
+}
+
+// spare leaves the record out of a change that only deletes, which an etcd that is
+// full takes, and reports whether it did: a client key that leaked can be deleted then.
+func (t *txn) spare() bool {
+	if t.audit == nil || len(t.leased) != 1 || slices.ContainsFunc(t.then, func(op clientv3.Op) bool { return !op.IsDelete() }) {
+		return false
+	}
+	t.leased = nil
+	return true
 }
 
 func (t *txn) delete(key string) { t.then = append(t.then, clientv3.OpDelete(key)) }
@@ -119,6 +149,8 @@ func (s *Store) commit(ctx context.Context, t txn) (answer, error) {
 			return t.answer(resp, unsure), nil
 		case hopeless(err):
 			return answer{}, t.gaveUp(unsure, err)
+		case errors.Is(err, rpctypes.ErrNoSpace) && t.spare():
+			s.log.WarnContext(ctx, "etcd is full: it is not recorded who did this", "doing", t.doing)
 		case sent && maybeCommitted(err):
 			unsure = true
 		}
@@ -180,6 +212,9 @@ func (t txn) answer(resp *clientv3.TxnResponse, unsure bool) answer {
 		for _, kv := range r.GetResponseRange().GetKvs() {
 			a.there[string(kv.Key)] = kv
 		}
+	}
+	if unsure && t.audit != nil && a.holds(t.audit.key, t.audit.value) {
+		a.committed, a.revision = true, a.there[t.audit.key].ModRevision
 	}
 	return a
 }

@@ -75,6 +75,7 @@ func intakeOf(state coordinator.State, i coordinator.Input, epoch coordinator.Ep
 func writes() map[string]func(b *bench) (write func(context.Context) error, key string) {
 	all := writesOfAttempts()
 	maps.Copy(all, otherWrites())
+	maps.Copy(all, recordedWrites())
 	return all
 }
 
@@ -195,13 +196,13 @@ func otherWrites() map[string]func(b *bench) (write func(context.Context) error,
 		},
 		"PutClient": func(b *bench) (func(context.Context) error, string) {
 			c := coordinator.Client{Name: "orders", Note: "n"}
-			return func(ctx context.Context) error { return b.s.PutClient(ctx, c) }, b.s.keys.of(c)
+			return func(ctx context.Context) error { return b.s.PutClient(ctx, c, nil) }, b.s.keys.of(c)
 		},
 		"DeleteClient": func(b *bench) (func(context.Context) error, string) {
 			c := coordinator.Client{Name: "orders"}
-			must(b.T, b.s.PutClient(soon(b.T), c))
+			must(b.T, b.s.PutClient(soon(b.T), c, nil))
 			c.Revision = at(b.T, b.raw, b.s.keys.of(c)).Kvs[0].ModRevision
-			return func(ctx context.Context) error { return b.s.DeleteClient(ctx, c) }, ""
+			return func(ctx context.Context) error { return b.s.DeleteClient(ctx, c, nil) }, ""
 		},
 	}
 }
@@ -257,7 +258,7 @@ func TestALostAnswerDoesNotClaimAnothersWrite(t *testing.T) {
 		t.Errorf("taking over what was taken over: got error %v, want %v", err, coordinator.ErrConflict)
 	}
 	b.faults.fail(dropped, 1, nil)
-	if err := b.s.PutClient(soon(t), coordinator.Client{Name: "c", Note: "x", Revision: 5}); !errors.Is(err, coordinator.ErrConflict) {
+	if err := b.s.PutClient(soon(t), coordinator.Client{Name: "c", Note: "x", Revision: 5}, nil); !errors.Is(err, coordinator.ErrConflict) {
 		t.Errorf("writing a client that is gone: got error %v, want %v", err, coordinator.ErrConflict)
 	}
 }
@@ -281,7 +282,7 @@ func TestWhatWasNeverSentIsNotAmbiguous(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := b.s.PutClient(ctx, coordinator.Client{Name: "c"})
+	err := b.s.PutClient(ctx, coordinator.Client{Name: "c"}, nil)
 	if errors.Is(err, coordinator.ErrAmbiguous) || !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want that of the context alone", err)
 	}
@@ -302,7 +303,7 @@ func TestATransactionThatIsTooLargeIsRefusedInWords(t *testing.T) {
 func TestWhatEtcdRefusesForGoodIsNotTriedForEver(t *testing.T) {
 	b := newBench(t)
 	c := coordinator.Client{Name: "big", Note: strings.Repeat("x", 3<<20)}
-	if err := b.s.PutClient(soon(t), c); err == nil || errors.Is(err, context.DeadlineExceeded) {
+	if err := b.s.PutClient(soon(t), c, nil); err == nil || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got error %v, want etcd's", err)
 	}
 }

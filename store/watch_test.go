@@ -144,7 +144,7 @@ func TestAListThatIsOvertakenByCompactionBeginsAgain(t *testing.T) {
 	}))
 	s.pageSize = 1
 	for _, name := range []string{"a", "b", "c"} {
-		must(t, s.PutClient(soon(t), coordinator.Client{Name: name}))
+		must(t, s.PutClient(soon(t), coordinator.Client{Name: name}, nil))
 	}
 	batch, _, err := s.list(soon(t))
 	if err != nil || len(batch.Events) != 3 {
@@ -159,7 +159,7 @@ func TestAListThatIsOvertakenByCompactionBeginsAgain(t *testing.T) {
 // for, or reaches it with another history.
 func TestARevisionThatWentBackIsLostHistory(t *testing.T) {
 	s := open(t)
-	must(t, s.PutPaused(soon(t), nil))
+	must(t, s.PutPaused(soon(t), nil, nil))
 	lives := 0
 	f := follower{store: s, yield: func(coordinator.Batch, error) bool {
 		lives++

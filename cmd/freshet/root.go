@@ -82,7 +82,7 @@ func addVerbs(root *cobra.Command, t *terminal) {
 	}
 	for _, verb := range []*cobra.Command{
 		newGet(t), newWatch(t), newRun(t), newRefresh(t), newReport(t), newPush(t), newStatus(t), newApply(t), newImport(t), newApps(t),
-		newPause(t, true), newPause(t, false), newBars(t), newClients(t), newFinalize(t),
+		newPause(t, true), newPause(t, false), newBars(t), newAudit(t), newClients(t), newFinalize(t),
 	} {
 		verb.GroupID = cluster.ID
 		root.AddCommand(verb)

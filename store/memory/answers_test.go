@@ -80,10 +80,16 @@ func writes(t *testing.T, s *memory.Store, epoch coordinator.Epoch) []write {
 		{memory.OpAsk, ask},
 		{memory.OpPutInput, func() error { return s.PutInput(ctx, input, read().States[0]) }},
 		{memory.OpTakeInput, take},
-		{memory.OpPutClient, func() error { return s.PutClient(ctx, client) }},
+		{memory.OpPutClient, func() error { return s.PutClient(ctx, client, nil) }},
 		{memory.OpDeleteClient, func() error {
 			client.Revision = revisionOfClient(ctx, t, s)
-			return s.DeleteClient(ctx, client)
+			return s.DeleteClient(ctx, client, nil)
+		}},
+		{memory.OpPutPaused, func() error {
+			return s.PutPaused(ctx, &coordinator.Paused{By: "me"}, &coordinator.Audit{ID: "01", At: time.Now()})
+		}},
+		{memory.OpLiftBars, func() error {
+			return s.LiftBars(ctx, []coordinator.Bar{{App: "shop", Egress: "n1"}}, &coordinator.Audit{ID: "02", At: time.Now()})
 		}},
 		{memory.OpDeleteApp, func() error {
 			return s.DeleteApp(ctx, coordinator.AppChange{App: app, States: read().States, Seen: read().Revision})
@@ -269,7 +275,7 @@ func TestBudgetOutlivesItsWindowByADay(t *testing.T) {
 func TestTimesAreThoseOfTheWallClock(t *testing.T) {
 	s := memory.New(memory.Config{}).Store()
 	now := time.Now().In(time.FixedZone("elsewhere", 3600))
-	if err := s.PutPaused(t.Context(), &coordinator.Paused{At: now}); err != nil {
+	if err := s.PutPaused(t.Context(), &coordinator.Paused{At: now}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for b, err := range s.Watch(t.Context()) {
@@ -292,7 +298,7 @@ func TestRecordsShareNothing(t *testing.T) {
 			Tokens: map[string]coordinator.TokenSettings{"access_token": {Options: map[string]string{"k": "v"}}},
 		}
 		client := coordinator.Client{Name: "orders", Can: map[coordinator.Verb][]string{coordinator.VerbRead: {"v"}}}
-		if err := errors.Join(s.PutApp(ctx, coordinator.AppChange{App: app}), s.PutClient(ctx, client)); err != nil {
+		if err := errors.Join(s.PutApp(ctx, coordinator.AppChange{App: app}), s.PutClient(ctx, client, nil)); err != nil {
 			t.Fatal(err)
 		}
 		spoil := func(app coordinator.App, client coordinator.Client) {
@@ -348,7 +354,7 @@ func TestPartitionedWatchIsSilentAndCatchesUp(t *testing.T) {
 			<-batches
 			h.nodes[1].Partition()
 			for _, client := range []string{"a", "b"} {
-				if err := h.nodes[0].PutClient(t.Context(), coordinator.Client{Name: client}); err != nil {
+				if err := h.nodes[0].PutClient(t.Context(), coordinator.Client{Name: client}, nil); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -375,7 +381,7 @@ func TestWatchThatIsTooFarBehindStartsAgain(t *testing.T) {
 		batches := follow(t, s)
 		<-batches
 		for n := range 20 {
-			if err := s.PutClient(t.Context(), coordinator.Client{Name: strconv.Itoa(n)}); err != nil {
+			if err := s.PutClient(t.Context(), coordinator.Client{Name: strconv.Itoa(n)}, nil); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait() // the watch now waits for its consumer with the first change

@@ -26,6 +26,16 @@ func (s *Store) DeleteBar(ctx context.Context, b coordinator.Bar) error {
 	return err
 }
 
+// LiftBars writes bars that a person ends.
+func (s *Store) LiftBars(ctx context.Context, bars []coordinator.Bar, a *coordinator.Audit) error {
+	_, err := s.write(ctx, OpLiftBars, transaction{audit: a, once: true, do: func(t *tx) {
+		for _, b := range bars {
+			t.put(b)
+		}
+	}})
+	return err
+}
+
 // deleteBars deletes all bars of an app: they were about a former life of it.
 func (t *tx) deleteBars(app string) {
 	t.deleteAll(kindBar, func(r coordinator.Record) bool { return r.(coordinator.Bar).App == app })

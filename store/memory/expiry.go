@@ -23,6 +23,8 @@ func (c *Cluster) expiryOf(record coordinator.Record) time.Time {
 		return c.after(r.Expires, grace)
 	case coordinator.Budget:
 		return c.after(r.Ends, budgetGrace)
+	case coordinator.Audit:
+		return c.after(r.At, coordinator.AuditLife)
 	}
 	return time.Time{}
 }

@@ -33,6 +33,9 @@ const (
 	OpPutBar         Op = "put_bar"
 	OpDeleteBar      Op = "delete_bar"
 	OpPutAppliedFile Op = "put_applied_file"
+	OpLiftBars       Op = "lift_bars"
+	OpAudit          Op = "audit"
+	OpTrimAudit      Op = "trim_audit"
 )
 
 // fault is what happens to one call.

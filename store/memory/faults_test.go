@@ -232,7 +232,7 @@ func TestPartitionedCalls(t *testing.T) {
 		h.nodes[0].Partition()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		err := h.nodes[0].PutClient(ctx, coordinator.Client{Name: "orders"})
+		err := h.nodes[0].PutClient(ctx, coordinator.Client{Name: "orders"}, nil)
 		if !errors.Is(err, coordinator.ErrAmbiguous) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a write: got error %v, want ErrAmbiguous and that of the context", err)
 		}
@@ -241,7 +241,7 @@ func TestPartitionedCalls(t *testing.T) {
 		}
 		answered := make(chan error, 1)
 		run(t, func(ctx context.Context) {
-			answered <- h.nodes[0].PutClient(ctx, coordinator.Client{Name: "orders"})
+			answered <- h.nodes[0].PutClient(ctx, coordinator.Client{Name: "orders"}, nil)
 		})
 		time.Sleep(time.Hour)
 		h.nodes[0].Heal()
@@ -257,7 +257,7 @@ func TestHeldTransactionCommitsLate(t *testing.T) {
 			held := h.nodes[0].HoldNext(memory.OpPutClient)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			c := coordinator.Client{Name: "orders", Note: "late"}
-			if err := h.nodes[0].PutClient(ctx, c); !errors.Is(err, coordinator.ErrAmbiguous) {
+			if err := h.nodes[0].PutClient(ctx, c, nil); !errors.Is(err, coordinator.ErrAmbiguous) {
 				t.Errorf("got error %v, want ErrAmbiguous", err)
 			}
 			cancel()
@@ -276,7 +276,7 @@ func TestHeldCallGoesOnAfterDelivery(t *testing.T) {
 		held := h.nodes[0].HoldNext(memory.OpPutClient)
 		answered := make(chan error, 1)
 		run(t, func(ctx context.Context) {
-			answered <- h.nodes[0].PutClient(ctx, coordinator.Client{Name: "orders"})
+			answered <- h.nodes[0].PutClient(ctx, coordinator.Client{Name: "orders"}, nil)
 		})
 		<-held.Sent()
 		if err := held.Deliver(); err != nil {

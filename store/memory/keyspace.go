@@ -84,7 +84,9 @@ func (t *tx) putUnder(s *session, record coordinator.Record) {
 	record = copyOf(record, 0)
 	k := keyOf(record)
 	t.set(k, &entry{record: record, session: s})
-	t.events = append(t.events, coordinator.Event{Record: record})
+	if k.kind != kindAudit {
+		t.events = append(t.events, coordinator.Event{Record: record})
+	}
 	if at := t.cluster.expiryOf(record); !at.IsZero() {
 		t.cluster.expiries.add(expiry{at, k, t.revision})
 	}
@@ -111,7 +113,7 @@ func (t *tx) delete(k key) {
 	}
 	delete(t.cluster.keys[k.kind], k.id)
 	t.note(k, e)
-	if e.record != nil {
+	if e.record != nil && k.kind != kindAudit {
 		t.events = append(t.events, coordinator.Event{Record: identityOf(e.record), Deleted: true})
 	}
 }
@@ -156,7 +158,7 @@ func (c *Cluster) snapshotLocked() coordinator.Batch {
 	b := coordinator.Batch{Revision: c.revision, Snapshot: true}
 	for _, of := range slices.Sorted(maps.Keys(c.keys)) {
 		for _, id := range slices.Sorted(maps.Keys(c.keys[of])) {
-			if e := c.keys[of][id]; e.record != nil {
+			if e := c.keys[of][id]; e.record != nil && of != kindAudit {
 				b.Events = append(b.Events, coordinator.Event{Record: copyOf(e.record, e.mod)})
 			}
 		}

@@ -115,17 +115,21 @@ func (s *Store) Room(context.Context) (coordinator.Room, error) {
 }
 
 // Finalize raises the format of records to the newest that every node reads.
-func (s *Store) Finalize(context.Context) (int, error) {
-	s.cluster.mu.Lock()
-	defer s.cluster.mu.Unlock()
+func (s *Store) Finalize(_ context.Context, a *coordinator.Audit) (int, error) {
+	c := s.cluster
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	common := 0
-	for _, e := range s.cluster.keys[kindNode] {
+	for _, e := range c.keys[kindNode] {
 		if n, ok := e.record.(coordinator.NodeInfo); ok && (common == 0 || n.SchemaMax < common) {
 			common = n.SchemaMax
 		}
 	}
-	s.cluster.format = max(s.cluster.format, common)
-	return s.cluster.format, nil
+	if common > c.format {
+		c.format = common
+		c.updateLocked(func(t *tx) { t.putAudit(a.Raising(common)) })
+	}
+	return c.format, nil
 }
 
 // SessionTTL returns how long a silent node keeps its name and its leadership.

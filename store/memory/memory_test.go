@@ -28,6 +28,16 @@ func (h *harness) Node(i int) coordinator.Store            { return h.nodes[i] }
 func (h *harness) DropElectionKey(epoch coordinator.Epoch) { h.cluster.DeleteElectionKey(epoch) }
 func (h *harness) ExpireSessions(i int)                    { h.nodes[i].LoseSession(true) }
 
+// LoseAnswer loses the answer to the next call of each write of a registry.
+func (h *harness) LoseAnswer(i int, committed bool) {
+	for _, op := range []memory.Op{
+		memory.OpPutApp, memory.OpDeleteApp, memory.OpPutClient, memory.OpDeleteClient,
+		memory.OpPutPaused, memory.OpLiftBars, memory.OpPutAppliedFile,
+	} {
+		h.nodes[i].LoseAnswer(op, committed)
+	}
+}
+
 func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Harness {
 		t.Parallel()

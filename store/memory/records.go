@@ -33,6 +33,7 @@ const (
 	kindFingerprint kind = "sys/fingerprint"
 	kindApplied     kind = "sys/applied"
 	kindElection    kind = "sys/election"
+	kindAudit       kind = "audit" // no watch tells of it
 )
 
 type key struct {
@@ -79,6 +80,8 @@ func keyOf(record coordinator.Record) key {
 		return key{kind: kindFingerprint}
 	case coordinator.AppliedFile:
 		return key{kindApplied, r.File}
+	case coordinator.Audit:
+		return key{kindAudit, r.ID}
 	}
 	panic(fmt.Sprintf("unknown record %T", record))
 }
@@ -185,6 +188,10 @@ func copyOf(record coordinator.Record, revision int64) coordinator.Record {
 		return r
 	case coordinator.AppliedFile:
 		r.At, r.Revision = wall(r.At), revision
+		return r
+	case coordinator.Audit:
+		r.At, r.Revision = wall(r.At), revision
+		r.Objects, r.Changed = slices.Clone(r.Objects), slices.Clone(r.Changed)
 		return r
 	}
 	panic(fmt.Sprintf("unknown record %T", record))

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,6 +14,7 @@ import (
 func (s *Store) PutApp(ctx context.Context, ch coordinator.AppChange) error {
 	c := s.cluster
 	_, err := s.write(ctx, OpPutApp, transaction{
+		audit: ch.Audit,
 		check: func() error {
 			if err := c.checkGivenLocked(ch); err != nil {
 				return err
@@ -49,6 +51,7 @@ func (s *Store) DeleteApp(ctx context.Context, ch coordinator.AppChange) error {
 	c := s.cluster
 	name := ch.App.Name
 	_, err := s.write(ctx, OpDeleteApp, transaction{
+		audit: ch.Audit,
 		check: func() error { return c.checkAppChangeLocked(ch) },
 		do: func(t *tx) {
 			t.delete(keyOf(coordinator.App{Name: name}))
@@ -157,9 +160,10 @@ func (t *tx) deleteAttempts(chosen func(app, group string) bool) {
 }
 
 // PutClient writes a client.
-func (s *Store) PutClient(ctx context.Context, client coordinator.Client) error {
+func (s *Store) PutClient(ctx context.Context, client coordinator.Client, a *coordinator.Audit) error {
 	c := s.cluster
 	_, err := s.write(ctx, OpPutClient, transaction{
+		audit: a,
 		check: func() error { return c.unchangedLocked(client, client.Revision) },
 		do:    func(t *tx) { t.put(client) },
 		mine:  func() (int64, bool) { return c.writtenLocked(client) },
@@ -168,9 +172,10 @@ func (s *Store) PutClient(ctx context.Context, client coordinator.Client) error 
 }
 
 // DeleteClient deletes a client.
-func (s *Store) DeleteClient(ctx context.Context, client coordinator.Client) error {
+func (s *Store) DeleteClient(ctx context.Context, client coordinator.Client, a *coordinator.Audit) error {
 	c := s.cluster
 	_, err := s.write(ctx, OpDeleteClient, transaction{
+		audit: a,
 		check: func() error { return c.existsLocked(client, client.Revision) },
 		do:    func(t *tx) { t.delete(keyOf(client)) },
 		mine:  func() (int64, bool) { return c.revision, c.modLocked(keyOf(client)) == 0 },
@@ -179,20 +184,37 @@ func (s *Store) DeleteClient(ctx context.Context, client coordinator.Client) err
 }
 
 // PutPaused pauses or resumes the cluster.
-func (s *Store) PutPaused(ctx context.Context, p *coordinator.Paused) error {
-	_, err := s.write(ctx, OpPutPaused, transaction{do: func(t *tx) {
-		if p == nil {
-			t.delete(keyOf(coordinator.Paused{}))
-			return
-		}
-		t.put(*p)
-	}})
+func (s *Store) PutPaused(ctx context.Context, p *coordinator.Paused, a *coordinator.Audit) error {
+	c := s.cluster
+	_, err := s.write(ctx, OpPutPaused, transaction{
+		audit: a,
+		once:  true,
+		check: func() error {
+			if is := c.modLocked(keyOf(coordinator.Paused{})) != 0; is == (p != nil) {
+				return errAlready
+			}
+			return nil
+		},
+		do: func(t *tx) {
+			if p == nil {
+				t.delete(keyOf(coordinator.Paused{}))
+				return
+			}
+			t.put(*p)
+		},
+	})
+	if errors.Is(err, errAlready) {
+		return nil
+	}
 	return err
 }
 
+var errAlready = errors.New("it is so already")
+
 // PutAppliedFile records that a file was applied.
-func (s *Store) PutAppliedFile(ctx context.Context, e coordinator.Epoch, f coordinator.AppliedFile) error {
+func (s *Store) PutAppliedFile(ctx context.Context, e coordinator.Epoch, f coordinator.AppliedFile, a *coordinator.Audit) error {
 	_, err := s.write(ctx, OpPutAppliedFile, transaction{
+		audit: a,
 		epoch: e,
 		fence: true,
 		do:    func(t *tx) { t.put(f) },

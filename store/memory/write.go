@@ -14,6 +14,8 @@ type transaction struct {
 	fence bool
 	check func() error // the other compares; nil: none
 	do    func(t *tx)
+	audit *coordinator.Audit // who makes the change; nil: it is not recorded
+	once  bool               // nothing but its own record keeps it from being done twice
 	// mine recognises a commit of this same transaction whose answer was lost,
 	// and returns its revision; nil: sending it again does no harm.
 	mine func() (int64, bool)
@@ -49,8 +51,18 @@ func (c *Cluster) commit(t transaction, again bool) (int64, error) {
 	defer c.mu.Unlock()
 	c.expireLocked()
 	err := c.checkLocked(t)
+	recorded := int64(0)
+	if t.audit != nil {
+		recorded, _ = c.writtenLocked(*t.audit)
+	}
+	if again && recorded != 0 && (err != nil || t.once) {
+		return recorded, nil
+	}
 	if err == nil {
-		return c.updateLocked(t.do), nil
+		return c.updateLocked(func(tx *tx) {
+			t.do(tx)
+			tx.putAudit(t.audit)
+		}), nil
 	}
 	if again && t.mine != nil {
 		if revision, ok := t.mine(); ok {

@@ -174,7 +174,7 @@ func (w *watcher) until(chosen func(coordinator.Event) bool) []coordinator.Batch
 // marker is a client that is written to mark a place in the history.
 func marker(t *testing.T, store coordinator.Store, name string) func(coordinator.Event) bool {
 	t.Helper()
-	if err := store.PutClient(soon(t), coordinator.Client{Name: name}); err != nil {
+	if err := store.PutClient(soon(t), coordinator.Client{Name: name}, nil); err != nil {
 		t.Fatal(err)
 	}
 	return func(e coordinator.Event) bool {

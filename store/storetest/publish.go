@@ -184,7 +184,7 @@ func (w *world) fenced(i coordinator.Intent, epoch coordinator.Epoch) map[string
 		},
 		"Beat": func() error { return w.store.Beat(soon(w.T), coordinator.Heartbeat{Epoch: epoch, Node: "late"}) },
 		"PutAppliedFile": func() error {
-			return w.store.PutAppliedFile(soon(w.T), epoch, coordinator.AppliedFile{File: "apps.yaml", Hash: "late"})
+			return w.store.PutAppliedFile(soon(w.T), epoch, coordinator.AppliedFile{File: "apps.yaml", Hash: "late"}, nil)
 		},
 	}
 }

@@ -96,10 +96,10 @@ func (s *specimens) write(t *testing.T, store coordinator.Store, epoch coordinat
 	before, err := store.Read(ctx, coordinator.Query{App: s.app.Name, Group: group, Account: s.app.Name})
 	must(err)
 	must(store.PutApp(ctx, coordinator.AppChange{App: s.app, Grant: &s.grant, Seen: before.Revision}))
-	must(store.PutClient(ctx, s.client))
-	must(store.PutPaused(ctx, &s.paused))
+	must(store.PutClient(ctx, s.client, nil))
+	must(store.PutPaused(ctx, &s.paused, nil))
 	must(store.PutBar(ctx, s.bar))
-	must(store.PutAppliedFile(ctx, epoch, s.applied))
+	must(store.PutAppliedFile(ctx, epoch, s.applied, nil))
 	o := coordinator.Opening{Epoch: epoch, Intent: s.intent}
 	i, err := store.Open(ctx, o)
 	must(err)

@@ -56,7 +56,7 @@ func Tests() []Test {
 	var all []Test
 	for _, theme := range [][]Test{
 		readTests(), openTests(), publishTests(), grantTests(), salvageTests(), requestTests(), inputTests(),
-		appTests(), barTests(), registryTests(), watchTests(), recordTests(), leadTests(), faultTests(), joinTests(), traceTests(),
+		appTests(), barTests(), registryTests(), auditTests(), watchTests(), recordTests(), leadTests(), faultTests(), joinTests(), traceTests(),
 	} {
 		all = append(all, theme...)
 	}
