@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"freshet/coordinator"
 	"freshet/httpapi"
 	"freshet/httpapi/client"
 	"freshet/tracing"
@@ -206,5 +207,28 @@ func TestARecordNamesTheCall(t *testing.T) {
 	api.Handler().ServeHTTP(httptest.NewRecorder(), r)
 	if got := newest(t, s.client(t, bootstrapKey), 1); len(got) != 1 || !strings.Contains(got[0].Traceparent, trace) {
 		t.Errorf("records %+v, want one of trace %s", got, trace)
+	}
+}
+
+// An import of many apps must not drive all else out of what is kept.
+func TestAnImportIsRecordedInFewRecords(t *testing.T) {
+	s := serveSynced(t)
+	var body strings.Builder
+	for i := range 100 {
+		body.WriteString(importLine(fmt.Sprintf("app%d", i)))
+	}
+	s.importAll(t, "", body.String())
+	records := newest(t, s.client(t, bootstrapKey), 0)
+	named := map[string]bool{}
+	for _, r := range records {
+		if r.Action != string(coordinator.ActionAppCreated) {
+			t.Errorf("record %+v", r)
+		}
+		for _, app := range r.Objects {
+			named[app] = true
+		}
+	}
+	if len(records) != 2 || len(named) != 100 {
+		t.Errorf("%d records name %d apps, want 2 and 100", len(records), len(named))
 	}
 }

@@ -30,6 +30,7 @@ func (a *API) importRoutes(r router) {
 // that is worked on, so there is no bound on their number.
 func (a *API) postImport(r request) (err error) {
 	i := &importing{request: r, api: a, lines: newLines(r.Request.Body, maxAppBody), out: newEventWriter(r.Writer, a.streamWrite)}
+	i.how.Act = &coordinator.Act{}
 	if err := r.mayAny(coordinator.VerbAdmin); err != nil {
 		return err
 	}
