@@ -98,6 +98,7 @@ func (n *Node) Audit(ctx context.Context, q AuditQuery) (found []Audit, next str
 	if _, err := ulid.ParseStrict(q.Before); err != nil && q.Before != "" {
 		return nil, "", Invalidf("cursor %.40q is not one of a page of this list: leave it out to begin with the newest", q.Before)
 	}
+	q.Limit = max(q.Limit, 1)
 	size := q.Limit + 1
 	if q.App != "" || q.By != "" {
 		size = max(size, auditPage)

@@ -67,6 +67,7 @@ func TestEachActionOfAnAdministratorIsRecordedOnce(t *testing.T) {
 		{"resume", func() error { return ann.PauseApp(ctx, "shop", false) }, "app_resumed [shop] []"},
 		{"pause all", func() error { return ann.Pause(ctx, true) }, "cluster_paused [] []"},
 		{"resume all", func() error { return ann.Pause(ctx, false) }, "cluster_resumed [] []"},
+		{"lift a bar", func() error { return s.liftBar(t, ann) }, "bars_lifted [shop] [egress.n9]"},
 		{"lift no bar", func() error { return third(ann.LiftBars(ctx, "shop", "")) }, ""},
 		{"client", func() error {
 			return third(ann.AddClient(ctx, client.ClientBody{Name: "orders", Can: client.Permissions{"read": {"shop/*"}}}))
@@ -121,6 +122,22 @@ func TestEachActionOfAnAdministratorIsRecordedOnce(t *testing.T) {
 			t.Errorf("a record holds %q: %s", secret, all)
 		}
 	}
+}
+
+// liftBar lifts a bar of the shop app that a node has met.
+func (s *served) liftBar(t *testing.T, admin *client.Client) error {
+	t.Helper()
+	bar := coordinator.Bar{App: "shop", Egress: "n9", Until: time.Now().Add(time.Hour)}
+	if err := s.store.PutBar(t.Context(), bar); err != nil {
+		return err
+	}
+	for bars := []client.Bar(nil); len(bars) == 0; {
+		var err error
+		if bars, err = admin.Bars(t.Context()); err != nil {
+			return err
+		}
+	}
+	return third(admin.LiftBars(t.Context(), "shop", ""))
 }
 
 func TestWhoChangedWhatIsForThoseWhoAdministerAll(t *testing.T) {

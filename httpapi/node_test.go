@@ -90,6 +90,7 @@ func (p *platform) kill(value string) {
 // served is one running node and its API on a socket.
 type served struct {
 	node     *coordinator.Node
+	store    *memory.Store
 	platform *platform
 	handler  http.Handler
 	url      string
@@ -99,14 +100,14 @@ type served struct {
 // serve runs a real node on a memory store until the test ends.
 func serve(t testing.TB) *served {
 	t.Helper()
-	s := &served{platform: &platform{dead: map[string]bool{}}, log: &safeText{}}
+	s := &served{platform: &platform{dead: map[string]bool{}}, store: memory.New(memory.Config{}).Store(), log: &safeText{}}
 	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if _, measured := t.(*testing.B); measured {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	var err error
 	s.node, err = coordinator.New(coordinator.Config{
-		Name: "n1", Store: memory.New(memory.Config{}).Store(), Logger: logger,
+		Name: "n1", Store: s.store, Logger: logger,
 		Providers:    map[string]coordinator.Provider{"platform": s.platform, "static": static.New()},
 		BootstrapKey: coordinator.NewSecret(bootstrapKey), Render: httpapi.Render,
 	})
