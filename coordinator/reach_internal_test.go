@@ -156,7 +156,7 @@ func BenchmarkChanges(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					changes, _ := n.Changes(Point{Number: after}, reach)
-					for range changes { //nolint:revive // looking is what it costs
+					for range changes {
 					}
 				}
 			})
