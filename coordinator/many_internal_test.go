@@ -1,8 +1,10 @@
 package coordinator
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"time"
 )
 
 // Two apps can become the same at the platform by a change of their parents. Neither
@@ -89,5 +91,69 @@ func BenchmarkApplyAmong(b *testing.B) {
 				n.cache.reading(func(r *records) { _ = r.nextIncarnation("one", 1) })
 			}
 		})
+	}
+}
+
+// grouped is a provider that fetches each token by itself.
+type grouped struct{ named }
+
+func (grouped) Check(App) error     { return nil }
+func (grouped) Upstream(App) string { return "upstream" }
+
+func (grouped) Groups(app App) []Group {
+	var groups []Group
+	for _, name := range app.TokenNames() {
+		groups = append(groups, Group{Name: name.Token, Tokens: []string{name.Token}})
+	}
+	return groups
+}
+
+func (grouped) Fetch(context.Context, Call) (Yield, error) { return Yield{}, errNotCalled }
+
+// What was planned for an app is forgotten once nothing is to be done, and what is
+// planned for others stays.
+func TestAPlanForgetsWhatIsNotToBeDoneAnyMore(t *testing.T) {
+	n := follower(t)
+	n.providers = map[string]Provider{"grouped": grouped{}}
+	app := func(name string, paused bool, tokens ...string) []Event {
+		a := App{Name: name, Provider: "grouped", Paused: paused, Tokens: map[string]TokenSettings{}}
+		for _, token := range tokens {
+			a.Tokens[token] = TokenSettings{}
+		}
+		return []Event{{Record: a}}
+	}
+	r := &refresher{
+		node: n, planned: map[groupID]task{}, ofApp: map[string][]groupID{}, live: map[groupID]string{}, resting: map[groupID]time.Time{},
+		probes: map[groupID]time.Time{}, eased: map[groupID]time.Time{},
+	}
+	planned := func(want int) {
+		t.Helper()
+		r.takeInbox()
+		queued := 0
+		for {
+			if _, ok := r.queue.Pop(n.now().Add(time.Hour)); !ok {
+				break
+			}
+			queued++
+		}
+		for id, t := range r.planned {
+			r.queue.Set(id, t.at)
+		}
+		if len(r.planned) != want || queued != want {
+			t.Errorf("%d are planned and %d queued, want %d", len(r.planned), queued, want)
+		}
+	}
+	n.apply(t.Context(), Batch{Revision: 1, Snapshot: true, Events: append(app("a", false, "x", "y"), app("b", false, "x")...)})
+	planned(3)
+	n.apply(t.Context(), Batch{Revision: 2, Events: app("a", false, "x")})
+	planned(2)
+	n.apply(t.Context(), Batch{Revision: 3, Events: app("a", true, "x")})
+	planned(1)
+	n.apply(t.Context(), Batch{Revision: 4, Events: app("a", false, "x", "y")})
+	planned(3)
+	n.apply(t.Context(), Batch{Revision: 5, Events: []Event{{Record: App{Name: "b"}, Deleted: true}}})
+	planned(2)
+	if len(r.ofApp) != 1 {
+		t.Errorf("%v is remembered", r.ofApp)
 	}
 }

@@ -107,7 +107,7 @@ func FuzzLastEventID(f *testing.F) {
 
 func FuzzImportLine(f *testing.F) {
 	for _, seed := range []string{
-		`{"name":"shop",` + shopBody[1:], "{}", "\ufeff{\"name\":\"a\"}\r\n\r\n", `{"name":"a"}{"name":"b"}`, "\n\n\n", `{"name":7}`, `{"Name":"a"}`, strings.Repeat("x", 300),
+		`{"name":"shop",` + shopBody[1:], "{}", "\ufeff{\"name\":\"a\"}\r\n\r\n", `{"name":"a"}{"name":"b"}`, "\n\n\n", `{"name":7}`, `{"Name":"a"}`, `{"name":"../a","colour":1}`, strings.Repeat("x", 300),
 	} {
 		f.Add([]byte(seed))
 	}

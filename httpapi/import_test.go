@@ -379,29 +379,3 @@ func TestAnImportEndsWithTheRightsOfItsClient(t *testing.T) {
 		s.must(i.lines.Close())
 	})
 }
-
-func TestAnImportEndsWhenItsClientGoesAway(t *testing.T) {
-	overBoth(t, func(s *streaming, n *station) {
-		ctx, leave := context.WithCancel(s.Context())
-		out, in := io.Pipe()
-		left := make(chan struct{})
-		go func() {
-			defer close(left)
-			resp, err := n.http.Do(importRequest(ctx, "http://node/v1/import", bootstrapKey, out))
-			if err == nil {
-				_, _ = io.Copy(io.Discard, resp.Body)
-				_ = resp.Body.Close()
-			}
-		}()
-		_, err := io.WriteString(in, importLine("a"))
-		s.must(err)
-		synctest.Wait()
-		leave()
-		<-left
-		_ = in.Close()
-		time.Sleep(2 * time.Minute)
-		if apps := n.Apps(); len(apps) != 1 { // and the bubble ends, so nothing of the import runs on
-			s.Errorf("there are %v", apps)
-		}
-	})
-}

@@ -111,14 +111,22 @@ func TestAnImportGoesToANodeThatTakesIt(t *testing.T) {
 	}
 }
 
-// A node that breaks off after it has begun to read has had the lines: they cannot
+// A node that breaks off, or refuses, after it has begun to read has had the lines: they cannot
 // be sent to another one.
 func TestAnImportThatBrokeOffIsNotMadeByHalves(t *testing.T) {
-	breaks := importer(t, func(http.ResponseWriter, string) { panic(http.ErrAbortHandler) })
 	asked := false
 	next := importer(t, func(http.ResponseWriter, string) { asked = true })
-	if got, err := imports(t, client.ApplyOptions{}, breaks, next); err == nil || len(got) > 0 || asked {
-		t.Errorf("got %q, %v; the next node was asked: %v", got, err, asked)
+	for how, serve := range map[string]func(w http.ResponseWriter, body string){
+		"breaks off": func(http.ResponseWriter, string) { panic(http.ErrAbortHandler) },
+		"drains": func(w http.ResponseWriter, _ string) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"code":"`+client.CodeDraining+`"}`)
+		},
+	} {
+		if got, err := imports(t, client.ApplyOptions{}, importer(t, serve), next); err == nil || len(got) > 0 || asked {
+			t.Errorf("a node %s: got %q, %v; the next one was asked: %v", how, got, err, asked)
+		}
 	}
 }
 
