@@ -14,10 +14,11 @@ func newAudit(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "show who changed what",
-		Long: `Shows who changed what, newest first: apps and clients that were made, changed or
-deleted, pauses, lifted bars, apps files that nodes applied. The cluster keeps 30
-days of it, and at most 10,000 records. Names are shown, never values. What was
-refused or changed nothing is not in it. It takes a key that may administer all.`,
+		Long: `Shows who changed what, newest first: apps and clients that were made,
+changed or deleted, pauses, lifted bars, apps files that nodes applied. The
+cluster keeps 30 days of it, and at most 10,000 records. Names are shown, never
+values. What was refused or changed nothing is not in it. It takes a key that
+may administer all.`,
 		Example: `  freshet audit
   freshet audit --app shop --limit 5
   freshet audit --by api:orders -o json`,
