@@ -17,8 +17,8 @@ func newAudit(t *terminal) *cobra.Command {
 		Long: `Shows who changed what, newest first: apps and clients that were made,
 changed or deleted, pauses, lifted bars, apps files that nodes applied. The
 cluster keeps 30 days of it, and at most 10,000 records. Names are shown, never
-values. What was refused or changed nothing is not in it. It takes a key that
-may administer all.`,
+values. What was refused or changed nothing is not in it. The key must be one
+that may administer everything.`,
 		Example: `  freshet audit
   freshet audit --app shop --limit 5
   freshet audit --by api:orders -o json`,
