@@ -66,7 +66,23 @@ func besiege(t *testing.T, apps, clients int) *besieged {
 	transport := &http.Transport{MaxConnsPerHost: 100, MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
 	b.http = &http.Client{Transport: transport}
+	for node := range b.urls {
+		b.knowsClients(t, node)
+	}
 	return b
+}
+
+// knowsClients waits until a node has followed the store to the newest client.
+func (b *besieged) knowsClients(t *testing.T, node int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for status := http.StatusUnauthorized; status == http.StatusUnauthorized; {
+		var err error
+		if status, err = b.ask(ctx, node, b.keys[len(b.keys)-1], http.MethodGet, "/v1/tokens/app0", "", new(told)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func besiegedID(app int) string { return fmt.Sprintf("wx%016d", app+1) }
