@@ -15,10 +15,11 @@ func newAudit(t *terminal) *cobra.Command {
 		Use:   "audit",
 		Short: "show who changed what",
 		Long: `Shows who changed what, newest first: apps and clients that were made,
-changed or deleted, pauses, lifted bars, apps files that nodes applied. The
-cluster keeps 30 days of it, and at most 10,000 records. Names are shown, never
-values. What was refused or changed nothing is not in it. It takes a key that
-may administer all.`,
+changed or deleted, pauses, lifted bars, raised formats, apps files that nodes
+applied. The cluster keeps 30 days of it, and at most 10,000 records. Names are
+shown, never values; where one act changed several apps, as an import does,
+CHANGED is what changed in any of them. What was refused or changed nothing is
+not in it. It takes a key that may administer all.`,
 		Example: `  freshet audit
   freshet audit --app shop --limit 5
   freshet audit --by api:orders -o json`,
