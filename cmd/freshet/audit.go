@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ not in it. It takes a key that may administer all.`,
 		rows := [][]string{{"WHEN", "BY", "ACTION", "WHAT", "CHANGED", "NODE"}}
 		for _, r := range records {
 			rows = append(rows, []string{
-				when(r.At), r.By, r.Action, orDash(shortened(r.Objects)), orDash(shortened(r.Changed)), r.Node,
+				when(r.At), r.By, r.Action, orDash(shortened(first(r.Objects, opts.App))), orDash(shortened(r.Changed)), r.Node,
 			})
 		}
 		t.table(rows)
@@ -67,6 +68,15 @@ func (c *cluster) newestAudit(ctx context.Context, opts client.AuditOptions, wan
 		}
 		opts.Cursor = page.NextCursor
 	}
+}
+
+// first puts one name of a list before the others, if it is there.
+func first(list []string, name string) []string {
+	at := slices.Index(list, name)
+	if at < 0 {
+		return list
+	}
+	return slices.Concat([]string{name}, list[:at], list[at+1:])
 }
 
 // shortened writes a list for people, and only how many more there are of a long one.

@@ -149,7 +149,7 @@ func (i *importer) end(t client.ImportTotals, c *cluster) error {
 			i.print("nothing was changed: --dry-run")
 		}
 		if i.unchecked > 0 {
-			i.say("note: of these %s could not be checked against a parent that is not there yet and comes before in the same file", count(i.unchecked, "app"))
+			i.say("note: %s could not be checked, since the parent is not there before this is imported", count(i.unchecked, "app"))
 		}
 	}
 	switch {
