@@ -81,6 +81,23 @@ type AuditQuery struct {
 	By     string // only those of this actor, as Audit.By has it; empty: anybody
 }
 
+// check says in one sentence what can be in no record, and would find nothing.
+func (q AuditQuery) check() error {
+	if _, err := ulid.ParseStrict(q.Before); err != nil && q.Before != "" {
+		return Invalidf("cursor %.40q is not one of a page of this list: leave it out to begin with the newest", q.Before)
+	}
+	if q.By != "" && !strings.HasPrefix(q.By, "api:") && !strings.HasPrefix(q.By, "file:") {
+		return Invalidf("actor %.80q: write api: and the name of a client, or file: and that of an apps file", q.By)
+	}
+	if q.App == "" {
+		return nil
+	}
+	if err := CheckAppName(q.App); err != nil {
+		return Invalidf("%v", err)
+	}
+	return nil
+}
+
 func (q AuditQuery) matches(a Audit) bool {
 	if q.By != "" && q.By != a.By {
 		return false
@@ -95,8 +112,8 @@ const auditPage = 1000
 // nowhere. It searches all records there are before it returns fewer than wanted.
 // next is the Before of the page that follows; empty: there is none.
 func (n *Node) Audit(ctx context.Context, q AuditQuery) (found []Audit, next string, err error) {
-	if _, err := ulid.ParseStrict(q.Before); err != nil && q.Before != "" {
-		return nil, "", Invalidf("cursor %.40q is not one of a page of this list: leave it out to begin with the newest", q.Before)
+	if err := q.check(); err != nil {
+		return nil, "", err
 	}
 	q.Limit = max(q.Limit, 1)
 	size := q.Limit + 1
@@ -189,25 +206,25 @@ type Act struct {
 }
 
 // joined makes a change by put under a record that the act's changes share.
-func (t *Act) joined(a Audit, put func(*Audit) error) error {
-	if t == nil {
+func (act *Act) joined(a Audit, put func(*Audit) error) error {
+	if act == nil {
 		return put(&a)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if open, ok := t.open[a.Action]; ok && len(open.Objects) < mostObjects {
+	act.mu.Lock()
+	defer act.mu.Unlock()
+	if open, ok := act.open[a.Action]; ok && len(open.Objects) < mostObjects {
 		open.Objects = slices.Concat(open.Objects, a.Objects)
 		open.Changed = mergeChanged(open.Changed, a.Changed)
 		a = open
 	}
 	err := put(&a)
 	switch {
-	case err == nil && t.open == nil:
-		t.open = map[Action]Audit{a.Action: a}
+	case err == nil && act.open == nil:
+		act.open = map[Action]Audit{a.Action: a}
 	case err == nil:
-		t.open[a.Action] = a
+		act.open[a.Action] = a
 	case !errors.Is(err, ErrConflict):
-		delete(t.open, a.Action) // it may hold this change or not: nothing is written over it
+		delete(act.open, a.Action) // it may hold this change or not: nothing is written over it
 	}
 	return err
 }

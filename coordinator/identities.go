@@ -7,7 +7,7 @@ import (
 )
 
 // Identified returns the app whose provider says this identity of it, see
-// Provider.Identity; there is at most one.
+// Provider.Identity; the newest, where a change of parents has made several the same.
 func (n *Node) Identified(identity string) (app string, ok bool) {
 	n.identify()
 	if holders := n.cache.named.holders(identity); len(holders) > 0 {

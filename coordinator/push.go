@@ -158,7 +158,7 @@ func (p Push) check(now time.Time) error {
 	case lives > MostPush:
 		return Invalidf("the value is to live for more than ten years: say when the platform lets it end")
 	case !isText(p.IdempotencyKey, maxName):
-		return Invalidf("the idempotency key is longer than %d bytes, or has spaces around it or control characters in it", maxName)
+		return Invalidf("the idempotency key is longer than %d bytes, or has spaces around it or control characters in it: use a short text of its own for each push", maxName)
 	case !isText(p.Type, maxName):
 		return Invalidf("the token type is longer than %d bytes, or has spaces around it or control characters in it", maxName)
 	case !isText(p.Scope, maxDetail):

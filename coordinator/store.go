@@ -140,8 +140,8 @@ type Registry interface {
 	PutAppliedFile(ctx context.Context, e Epoch, f AppliedFile, a *Audit) error
 
 	// Audit returns up to limit records of who changed what, newest first, from
-	// the one before an ID on; from the newest for "". They go by themselves
-	// when AuditLife has passed, and are in no Batch.
+	// the one before an ID on; from the newest for "". A limit below 1 is ErrInvalid.
+	// They go by themselves when AuditLife has passed, and are in no Batch.
 	Audit(ctx context.Context, before string, limit int) (AuditPage, error)
 
 	// TrimAudit deletes the oldest of them above keep, a bounded number at once,

@@ -30,6 +30,15 @@ func headers() map[string]string {
 	return map[string]string{"stream": "Last-Event-ID", "getToken": "If-None-Match", "getDefaultToken": "If-None-Match", "pushToken": "Idempotency-Key"}
 }
 
+// aboutHeaders says what each of them is for.
+func aboutHeaders() map[string]string {
+	return map[string]string{
+		"Last-Event-ID":   "The id of the last event of a stream that ended: go on after it, on any node.",
+		"If-None-Match":   "The ETag of the answer before: 304 while version, state and end are those.",
+		"Idempotency-Key": "A text of its own for each push, at most 64 bytes: sent again it replaces nothing that was pushed since.",
+	}
+}
+
 // noContent is the reply of what needs no answer.
 func noContent() map[int]any { return map[int]any{http.StatusNoContent: nil} }
 

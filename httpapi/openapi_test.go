@@ -117,7 +117,7 @@ func (o operation) describe(s *schemas) object {
 		all = append(all, object{"name": name, "in": "query", "description": p.description, "schema": p.schema})
 	}
 	if header, ok := headers()[o.id]; ok {
-		all = append(all, object{"name": header, "in": "header", "schema": object{"type": "string"}})
+		all = append(all, object{"name": header, "in": "header", "description": aboutHeaders()[header], "schema": object{"type": "string"}})
 	}
 	if all != nil {
 		about["parameters"] = all

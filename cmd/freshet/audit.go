@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,10 +16,11 @@ func newAudit(t *terminal) *cobra.Command {
 		Use:   "audit",
 		Short: "show who changed what",
 		Long: `Shows who changed what, newest first: apps and clients that were made,
-changed or deleted, pauses, lifted bars, apps files that nodes applied. The
-cluster keeps 30 days of it, and at most 10,000 records. Names are shown, never
-values. What was refused or changed nothing is not in it. The key must be one
-that may administer everything.`,
+changed or deleted, pauses, lifted bars, raised formats, apps files that nodes
+applied. The cluster keeps 30 days of it, and at most 10,000 records. Names are
+shown, never values; where one act changed several apps, as an import does,
+CHANGED is what changed in any of them. What was refused or changed nothing is
+not in it. The key must be one that may administer everything.`,
 		Example: `  freshet audit
   freshet audit --app shop --limit 5
   freshet audit --by api:orders -o json`,
@@ -43,7 +45,7 @@ that may administer everything.`,
 		rows := [][]string{{"WHEN", "BY", "ACTION", "WHAT", "CHANGED", "NODE"}}
 		for _, r := range records {
 			rows = append(rows, []string{
-				when(r.At), r.By, r.Action, orDash(shortened(r.Objects)), orDash(shortened(r.Changed)), r.Node,
+				when(r.At), r.By, r.Action, orDash(shortened(first(r.Objects, opts.App))), orDash(shortened(r.Changed)), r.Node,
 			})
 		}
 		t.table(rows)
@@ -66,6 +68,15 @@ func (c *cluster) newestAudit(ctx context.Context, opts client.AuditOptions, wan
 		}
 		opts.Cursor = page.NextCursor
 	}
+}
+
+// first puts one name of a list before the others, if it is there.
+func first(list []string, name string) []string {
+	at := slices.Index(list, name)
+	if at < 0 {
+		return list
+	}
+	return slices.Concat([]string{name}, list[:at], list[at+1:])
 }
 
 // shortened writes a list for people, and only how many more there are of a long one.

@@ -89,6 +89,8 @@ type importer struct {
 	file   string
 	done   int
 	told   time.Time // how far it is
+
+	unchecked int // apps that a dry run could not check against their parents
 }
 
 func (i *importer) run(answers func(func(client.ImportAnswer, error) bool), c *cluster) error {
@@ -112,6 +114,9 @@ func (i *importer) run(answers func(func(client.ImportAnswer, error) bool), c *c
 // tell tells of a line what somebody should know.
 func (i *importer) tell(answer client.ImportAnswer) {
 	i.done++
+	if answer.Unchecked {
+		i.unchecked++
+	}
 	if now := time.Now(); now.Sub(i.told) >= progressEvery {
 		i.told = now
 		i.say("%s answered, up to line %d …", count(i.done, "line"), answer.Line)
@@ -143,12 +148,15 @@ func (i *importer) end(t client.ImportTotals, c *cluster) error {
 		if t.DryRun {
 			i.print("nothing was changed: --dry-run")
 		}
+		if i.unchecked > 0 {
+			i.say("note: %s could not be checked, since the parent is not there before this is imported", count(i.unchecked, "app"))
+		}
 	}
 	switch {
 	case t.Error != nil:
 		return i.broken(c.explain(t.Error))
 	case t.Refused > 0:
-		return &codedError{code: exitFailure, err: fmt.Errorf("%s of %s refused; mend them and import the file again", count(t.Refused, "line"), i.file)}
+		return &codedError{code: exitFailure, err: fmt.Errorf("%s of %s refused: mend what is refused, and import all of it again", count(t.Refused, "line"), i.file)}
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func taken(a client.PushAnswer, served bool) string {
 	case served:
 		return "served: " + text
 	case a.Paused:
-		return "taken: " + text + "; it is served once refreshing is resumed: freshet resume"
+		return fmt.Sprintf("taken: %s; it is served once refreshing is resumed: freshet resume %s, or freshet resume where the cluster is paused", text, a.App)
 	}
 	return fmt.Sprintf("taken: %s; freshet get %s --after %d --wait 30s", text, a.Name(), a.After)
 }

@@ -38,7 +38,7 @@ func (l lengthFlag) Set(text string) error {
 	case d < 0:
 		return errors.New("it is below zero: use a duration such as 30s or 5m")
 	case l.waited && d > httpapi.DefaultMaxWait:
-		return fmt.Errorf("a node waits for %.0fs at most: say so or less, and call again to go on waiting", httpapi.DefaultMaxWait.Seconds())
+		return fmt.Errorf("a node waits for %.0fs at most: say that or less, and call again to go on waiting", httpapi.DefaultMaxWait.Seconds())
 	}
 	*l.to = d
 	return nil

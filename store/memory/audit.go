@@ -18,6 +18,9 @@ func (t *tx) putAudit(a *coordinator.Audit) {
 // Audit returns who changed what, newest first.
 func (s *Store) Audit(ctx context.Context, before string, limit int) (coordinator.AuditPage, error) {
 	var page coordinator.AuditPage
+	if limit < 1 {
+		return page, coordinator.Invalidf("reading who changed what: a page of %d records is none", limit)
+	}
 	if f, ok := s.nextFault(OpAudit); ok && f.err != nil {
 		return page, f.err
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -190,6 +191,11 @@ func (w *world) record(numbers ...int) {
 func testAuditPages(t *testing.T, h Harness) {
 	w := newWorld(t, h)
 	w.record(3, 1, 5, 2, 4)
+	for _, limit := range []int{0, -1} {
+		if page, err := w.store.Audit(soon(t), "", limit); !errors.Is(err, coordinator.ErrInvalid) {
+			t.Errorf("a page of %d records: %+v, error %v", limit, page, err)
+		}
+	}
 	var pages [][]string
 	for before := ""; ; {
 		page, err := w.store.Audit(soon(t), before, 2)
