@@ -87,7 +87,11 @@ func (n *Node) measureSkew(t *touched) {
 	for _, sample := range n.skew.samples {
 		ahead = max(ahead, sample)
 	}
+	before := n.Margin()
 	n.skew.ahead.Store(int64(ahead))
+	if (n.Margin() - before).Abs() > leastJump {
+		n.lookAtAll(t.now.at) // what is served has changed, and nothing tells but this
+	}
 }
 
 // Margin returns how long before its expiry this node stops serving a value.
