@@ -75,6 +75,22 @@ func TestClockOfTheRefresherIsRespected(t *testing.T) {
 	}
 }
 
+// A node that leads in the place of one whose clock was ahead dates values itself.
+func TestClockOfAFormerRefresherIsForgottenByTheNext(t *testing.T) {
+	n := follower(t)
+	n.apply(t.Context(), shown(1, 1))
+	n.apply(t.Context(), Batch{Revision: 2, Events: []Event{{Record: Heartbeat{Node: "n2", At: time.Now().Add(time.Hour)}}}})
+	if _, err := n.Read(t.Context(), Name{App: "shop", Token: "access_token"}, Want{}); err == nil {
+		t.Error("a value is served that may have ended")
+	}
+	for i := range skewSamples {
+		n.apply(t.Context(), Batch{Revision: int64(10 + i), Events: []Event{{Record: Heartbeat{Node: n.name, At: time.Now()}}}})
+	}
+	if n.Margin() != leastMargin {
+		t.Errorf("margin %v of a node that leads itself", n.Margin())
+	}
+}
+
 // The wait before a takeover begins when an intent is first seen, and a new
 // snapshot does not begin it again.
 func TestIntentAgesOverSnapshots(t *testing.T) {

@@ -68,24 +68,30 @@ func (s *skew) assume(ahead time.Duration) {
 	s.ahead.Store(int64(ahead))
 }
 
-// measureSkew takes in a heartbeat of another node. Travel time only makes the
-// refresher look behind, so the largest of the last samples is the best.
+// measureSkew takes in a heartbeat. Travel time only makes the refresher look
+// behind, so the largest of the last samples is the best. A node's own heartbeats
+// count as well, and agree: who leads must forget the clock of who led before.
 func (n *Node) measureSkew(t *touched) {
 	if !t.heartbeat {
 		return
 	}
 	var beat Heartbeat
 	n.cache.reading(func(r *records) { beat = r.heartbeat })
+	sample := beat.At.Sub(n.now())
 	if beat.Node == n.name {
-		return
+		sample = 0 // also where the clock was set since it was sent
 	}
-	n.skew.samples = append(n.skew.samples, beat.At.Sub(n.now()))
+	n.skew.samples = append(n.skew.samples, sample)
 	n.skew.samples = n.skew.samples[max(len(n.skew.samples)-skewSamples, 0):]
 	ahead := n.skew.samples[0]
 	for _, sample := range n.skew.samples {
 		ahead = max(ahead, sample)
 	}
+	before := n.Margin()
 	n.skew.ahead.Store(int64(ahead))
+	if (n.Margin() - before).Abs() > leastJump {
+		n.lookAtAll(t.now.at) // what is served has changed, and nothing tells but this
+	}
 }
 
 // Margin returns how long before its expiry this node stops serving a value.

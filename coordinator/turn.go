@@ -84,6 +84,11 @@ func (n *Node) watchTurnLocked(cell *cell, name Name, v *View, now time.Time) {
 	if first, _ := c.clock.Next(); first.Equal(before) {
 		return
 	}
+	c.wakeLocked()
+}
+
+// wakeLocked lets watchClock look at once.
+func (c *changes) wakeLocked() {
 	select {
 	case c.turned <- struct{}{}:
 	default:
@@ -131,13 +136,16 @@ func (n *Node) watchClock(ctx context.Context) {
 	}
 }
 
-// lookAtAll lets every view be looked at now, since the clock was set.
+// lookAtAll lets every view be looked at now, since the clock was set, or found to
+// differ from the refresher's by more or less than before.
 func (n *Node) lookAtAll(now time.Time) {
-	n.changes.mu.Lock()
-	defer n.changes.mu.Unlock()
+	c := &n.changes
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for name := range n.cache.cells.all() {
-		n.changes.clock.Set(name, now)
+		c.clock.Set(name, now)
 	}
+	c.wakeLocked()
 }
 
 // turn numbers what the clock has changed by now, and returns how long to wait

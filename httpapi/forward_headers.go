@@ -84,12 +84,14 @@ func stripAnswer(header http.Header) {
 }
 
 // stripTrailer is stripAnswer for what comes behind a body: net/http takes what
-// belongs to one connection out of headers only.
+// belongs to one connection out of headers only. A length that comes so late is
+// none, and many clients refuse an answer that announces it.
 func stripTrailer(trailer http.Header) {
 	stripAnswer(trailer)
 	for name := range trailer {
 		switch name {
-		case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+			"Content-Length":
 			delete(trailer, name)
 		}
 	}

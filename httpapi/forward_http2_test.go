@@ -183,7 +183,7 @@ func spoken(raw string) http.Handler {
 // pass behind it, announced or not.
 func TestTrailersAreFitToPass(t *testing.T) {
 	const trailers = "X-Sum: 4\r\nX-Echo: you sent " + deadValue + "\r\nSet-Cookie: canary=1\r\nFreshet-Problem: forged\r\n" +
-		"Alt-Svc: canary\r\nKeep-Alive: canary\r\nProxy-Authenticate: canary\r\nUpgrade: canary\r\n\r\n"
+		"Alt-Svc: canary\r\nKeep-Alive: canary\r\nProxy-Authenticate: canary\r\nUpgrade: canary\r\nContent-Length: 5\r\n\r\n"
 	for name, header := range map[string]string{
 		"announced":                     "Trailer: X-Sum, X-Echo, Set-Cookie, Freshet-Problem, Alt-Svc, Keep-Alive, Proxy-Authenticate, Upgrade\r\nContent-Type: image/png\r\n",
 		"not announced":                 "Content-Type: image/png\r\n",

@@ -171,11 +171,15 @@ func eventually(t *testing.T, within time.Duration, ask func() error) time.Durat
 var errNoPort = errors.New("no free port was found")
 
 // freeAddress returns a port that nobody listens on, outside of the range from
-// which the kernel takes ports for others.
+// which the kernel takes ports for others. No test is given that of another: who
+// has just been killed comes back to its own.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
 		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		if _, given := handedOut.LoadOrStore(address, true); given {
+			continue
+		}
 		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 		if err == nil {
 			_ = listener.Close()
@@ -184,4 +188,15 @@ func freeAddress(t *testing.T) string {
 	}
 	t.Fatal(errNoPort)
 	return ""
+}
+
+func TestNoTwoTestsAreGivenOneAddress(t *testing.T) {
+	given := map[string]bool{}
+	for range 500 {
+		address := freeAddress(t)
+		if given[address] {
+			t.Fatalf("%s was given twice, although whoever has it may be away for a moment", address)
+		}
+		given[address] = true
+	}
 }

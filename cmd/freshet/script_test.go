@@ -77,8 +77,8 @@ func reaches(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// handedOut are the ports that scripts were given, each once.
-var handedOut sync.Map //nolint:gochecknoglobals // scripts run at the same time, in one process
+// handedOut are the ports that tests were given, each once.
+var handedOut sync.Map //nolint:gochecknoglobals // tests run at the same time, in one process
 
 // freeport NAME sets a variable to an address on this machine that is free. The
 // system hands out ports above 32767 by itself, also one just found free.
