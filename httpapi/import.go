@@ -110,8 +110,11 @@ func (i *importing) next() ([]byte, error) {
 	line, err := i.lines.next()
 	i.wait(time.Time{})
 	switch {
-	case err == nil, errors.Is(err, io.EOF), errors.Is(err, errLongLine):
+	case err == nil:
+		i.client, err = i.api.authenticate(i.Request) // it may have lost its key while it was waited for
 		return line, err
+	case errors.Is(err, io.EOF), errors.Is(err, errLongLine):
+		return nil, err
 	case i.api.node.Health().Draining:
 		return nil, errDraining
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -139,11 +142,11 @@ func (i *importing) waitNoMore() {
 }
 
 // mayGoOn looks at what may have changed while the import runs.
-func (i *importing) mayGoOn() (err error) {
+func (i *importing) mayGoOn() error {
 	if i.api.node.Health().Draining {
 		return errDraining
 	}
-	i.client, err = i.api.authenticate(i.Request)
+	_, err := i.api.authenticate(i.Request)
 	return err
 }
 
