@@ -184,6 +184,23 @@ func TestADryRunOfAnImportWritesNothing(t *testing.T) {
 	}
 }
 
+// A dry run of any number of lines remembers a bounded number of them.
+func TestADryRunRemembersNotAllItWouldMake(t *testing.T) {
+	s := serveSynced(t)
+	var body strings.Builder
+	for n := range 10_000 {
+		fmt.Fprintf(&body, `{"name":"app-%d","provider":"static"}`+"\n", n)
+		if n == 9_998 {
+			body.WriteString(`{"name":"lost","parent":"nobody"}` + "\n")
+		}
+	}
+	got := s.importAll(t, "?dry_run=1", body.String()+`{"name":"late","parent":"one-of-many"}`)
+	last := got.answers[len(got.answers)-2:]
+	if got.answers[9_999].Problem == nil || !last[0].Unchecked || shortly(last[1]) != "10001+0+0 done, 1 refused" {
+		t.Errorf("told %+v, %+v and %s", got.answers[9_999], last[0], shortly(last[1]))
+	}
+}
+
 // Many lines are answered while they are being sent: the sender waits for the answer
 // to each before it sends the next, and then sends the others at once.
 func TestAnImportIsAnsweredWhileItIsSent(t *testing.T) {
