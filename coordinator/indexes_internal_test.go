@@ -107,7 +107,7 @@ func (w *world) batch() Batch {
 // by says what a look at all records would.
 func TestIndexesSayWhatALookAtAllWould(t *testing.T) {
 	for seed := range uint64(100) {
-		w := &world{dice: rand.New(rand.NewPCG(seed, 1)), apps: map[string]App{}, states: map[Name]State{}, tokens: map[Name]Token{}} //nolint:gosec // dice
+		w := &world{dice: rand.New(rand.NewPCG(seed, 1)), apps: map[string]App{}, states: map[Name]State{}, tokens: map[Name]Token{}}
 		n := follower(t)
 		n.providers = map[string]Provider{"grouped": grouped{}}
 		r := newPlan(n)
