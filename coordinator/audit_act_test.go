@@ -3,6 +3,7 @@ package coordinator_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,23 @@ func TestTheChangesOfOneActShareRecords(t *testing.T) {
 		found, _, err := m.Audit(c.Context(), coordinator.AuditQuery{Limit: 9, App: "shop-69"})
 		if err != nil || len(found) != 1 {
 			c.Errorf("the records about one app of an act: %+v, %v", found, err)
+		}
+	})
+}
+
+// Labels are called as people like, also to fool who reads the records.
+func TestTheNamesInARecordAreShortAndOfOneLine(t *testing.T) {
+	bubble(t, 1, func(c *cluster) {
+		m, apps := c.nodes[0], many(64)
+		how := coordinator.Applying{Act: &coordinator.Act{}}
+		for i, app := range apps {
+			app.Labels = map[string]string{fmt.Sprintf("%d\x1b[1A\nnow  api:eve  client_added  ", i) + strings.Repeat("ö", 100_000): ""}
+			c.must(second(m.Apply(c.Context(), app, how)))
+		}
+		for _, r := range c.audited(m) {
+			if text := strings.Join(r.Changed, ""); len(r.Changed) != 40 || len(text) > 40*3*80 || strings.ContainsAny(text, "\x1b\n") {
+				c.Errorf("%d names of %d bytes: %.100q", len(r.Changed), len(text), text)
+			}
 		}
 	})
 }

@@ -3,6 +3,8 @@ package coordinator
 import (
 	"reflect"
 	"slices"
+	"strings"
+	"unicode"
 )
 
 // changedIn names what of an app a change touches: a setting, or a name within
@@ -36,13 +38,32 @@ func namesIn[V any](kind string, a, b map[string]V, same func(V, V) bool) []stri
 	var names []string
 	for name, was := range a {
 		if is, kept := b[name]; !kept || !same(was, is) {
-			names = append(names, kind+"."+name)
+			names = append(names, kind+"."+shortName(name))
 		}
 	}
 	for name := range b {
 		if _, had := a[name]; !had {
-			names = append(names, kind+"."+name)
+			names = append(names, kind+"."+shortName(name))
 		}
 	}
 	return names
+}
+
+// mostNamed is how long a name within a setting may be in a record, in characters.
+const mostNamed = 64
+
+// shortName is a name that somebody chose freely, such as that of a label, as a
+// record has it: a record of many stays far below what etcd takes, and none of
+// them passes for another line of a list that people read.
+func shortName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, name)
+	if text := []rune(name); len(text) > mostNamed {
+		return string(text[:mostNamed-1]) + "…"
+	}
+	return name
 }

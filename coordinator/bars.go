@@ -119,7 +119,7 @@ func (n *Node) LiftBars(ctx context.Context, by, app, egress string) (int, error
 		lifted = append(lifted, b)
 	}
 	if len(lifted) == 0 {
-		return 0, nil
+		return 0, n.hears()
 	}
 	a := n.audit(ctx, by, ActionBarsLifted, app)
 	for _, b := range lifted {

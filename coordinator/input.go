@@ -22,6 +22,7 @@ type Input struct {
 	By          string    // client that pushed it
 	Node        string    // that took it
 	Traceparent string
+	Before      []string // IDs of the last that waited and in whose place it came, newest first
 	Revision    int64
 }
 
@@ -36,6 +37,16 @@ type Intake struct {
 // repeats reports whether a token says what was pushed already.
 func (i Input) repeats(t Token) bool {
 	return t.Value.Equal(i.Value) && t.Type == i.Type && t.Scope == i.Scope && maps.Equal(t.Extra, i.Extra)
+}
+
+// before are the IDs of an input that waits, if one does, and of those before it,
+// as many as outcomes are kept: for one that comes in its place.
+func (i Input) before() []string {
+	if i.ID == "" {
+		return nil
+	}
+	ids := append([]string{i.ID}, i.Before...)
+	return ids[:min(len(ids), MaxOutcomes)]
 }
 
 // ends returns when the value ends by the refresher's clock, which those who serve

@@ -122,10 +122,7 @@ func TestAPlanForgetsWhatIsNotToBeDoneAnyMore(t *testing.T) {
 		}
 		return []Event{{Record: a}}
 	}
-	r := &refresher{
-		node: n, planned: map[groupID]task{}, ofApp: map[string][]groupID{}, live: map[groupID]string{}, resting: map[groupID]time.Time{},
-		probes: map[groupID]time.Time{}, eased: map[groupID]time.Time{},
-	}
+	r := newPlan(n)
 	planned := func(want int) {
 		t.Helper()
 		r.takeInbox()

@@ -132,7 +132,7 @@ func (n *Node) standOn(i *Input) (on footing, err error) {
 		if on.sent, err = i.sentBefore(waiting, on.seen, held); on.sent || err != nil {
 			return
 		}
-		i.Incarnation, i.Revision = on.seen.Incarnation, waiting.Revision
+		i.Incarnation, i.Revision, i.Before = on.seen.Incarnation, waiting.Revision, waiting.before()
 		i.Wanted = on.seen.Version + 1
 		if held != nil && held.Version == on.seen.Version && i.repeats(*held) {
 			i.Wanted = on.seen.Version

@@ -91,7 +91,7 @@ func (a *attempt) intake(input Input, traceparent string) Intake {
 	now := a.node.now()
 	state, held := a.situated(input.Name)
 	state.Epoch = a.held.Epoch
-	outcome := Outcome{Attempt: input.ID, Epoch: a.held.Epoch, Version: state.Version, Began: input.Pushed, Message: "pushed by " + input.By}
+	outcome := Outcome{Attempt: input.ID, Epoch: a.held.Epoch, Version: state.Version, Began: input.Pushed, Message: "pushed by " + input.By, Before: input.Before}
 	intake := Intake{Epoch: a.held.Epoch, Input: input}
 	if why := a.useless(input, now); why != "" {
 		outcome.Result, outcome.Message = ResultFailed, "a value pushed by "+input.By+" was dropped: "+why

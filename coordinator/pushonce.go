@@ -3,6 +3,7 @@ package coordinator
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,7 @@ func (p Push) id(name Name) string {
 }
 
 // sentBefore reports whether a push is there already: it waits, or was published,
-// and may have been replaced since. What is to be answered is in it then. One that
+// and may have been replaced since, or before. What is to be answered is in it then. One that
 // was dropped becomes a new one.
 func (i *Input) sentBefore(waiting Input, seen State, held *Token) (bool, error) {
 	if waiting.ID == i.ID {
@@ -27,18 +28,23 @@ func (i *Input) sentBefore(waiting Input, seen State, held *Token) (bool, error)
 		i.Wanted, i.Expires = waiting.Wanted, waiting.Expires
 		return true, nil
 	}
+	if slices.Contains(waiting.Before, i.ID) {
+		i.Wanted = waiting.Wanted
+		return true, nil
+	}
 	for _, outcome := range seen.Outcomes {
+		replaced := slices.Contains(outcome.Before, i.ID)
 		switch {
-		case outcome.Attempt != i.ID:
+		case outcome.Attempt != i.ID && !replaced:
 			continue
 		case outcome.Result == ResultFailed:
 			i.ID = newID()
 			return false, nil
-		case held != nil && held.Version == outcome.Version && !i.repeats(*held):
+		case !replaced && held != nil && held.Version == outcome.Version && !i.repeats(*held):
 			return false, errOtherValue(i.Name)
 		}
 		i.Wanted = outcome.Version
-		if seen.Version == outcome.Version {
+		if !replaced && seen.Version == outcome.Version {
 			i.Expires = seen.Expires
 		}
 		return true, nil

@@ -147,3 +147,38 @@ func TestTheSameValueKeepsItsVersionWhileItArrives(t *testing.T) {
 		c.serves("one", 1)
 	})
 }
+
+// Nor does it come back where the later one took its place while both waited, before
+// and after that one is published, nor while a third one waits.
+func TestAPushSentAgainReplacesNoLaterOneThatWaits(t *testing.T) {
+	pushing(t, 2, func(c *cluster) {
+		pause := func(paused bool) {
+			c.must(c.nodes[0].PauseApp(c.Context(), "api:test", "shop", paused))
+			synctest.Wait()
+		}
+		again := func() {
+			c.Helper()
+			if pushed, err := c.pushNamed(c.nodes[0], "one", "a"); err != nil || pushed.Version != 1 {
+				c.Errorf("promised version %d, error %v; want that in whose place the later one comes", pushed.Version, err)
+			}
+			synctest.Wait()
+		}
+		pause(true)
+		again()
+		for _, text := range []string{"two", "three"} {
+			c.push(c.nodes[1], text)
+			synctest.Wait()
+			again()
+		}
+		pause(false)
+		c.serves("three", 1)
+		again()
+		c.serves("three", 1)
+		pause(true)
+		c.push(c.nodes[1], "four")
+		synctest.Wait()
+		again()
+		pause(false)
+		c.serves("four", 2)
+	})
+}

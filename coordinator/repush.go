@@ -55,6 +55,6 @@ func (n *Node) pushAbove(ctx context.Context, last Token, shown int64, waiting I
 	return n.store.PutInput(ctx, Input{
 		Name: last.Name, ID: newID(), Incarnation: state.Incarnation, Value: last.Value, Type: last.Type, Scope: last.Scope, Extra: last.Extra,
 		Pushed: last.Issued, Expires: last.Expires, Wanted: shown + 1, By: "node " + n.name, Node: n.name, Traceparent: last.Traceparent,
-		Revision: waiting.Revision,
+		Before: waiting.before(), Revision: waiting.Revision,
 	}, state)
 }

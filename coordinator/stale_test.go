@@ -26,6 +26,7 @@ func TestANodeThatHearsNothingSaysOfNoAppThatItIsUnchanged(t *testing.T) {
 		says := map[string]func() error{
 			"apply":   func() error { _, err := m.Apply(c.Context(), shop("plain"), coordinator.Applying{}); return err },
 			"preview": func() error { _, err := m.Preview(changed, coordinator.Applying{}); return err },
+			"lift":    func() error { _, err := m.LiftBars(c.Context(), "api:test", "shop", ""); return err },
 			"resume":  func() error { return m.PauseApp(c.Context(), "api:test", "shop", false) },
 		}
 		for what, say := range says {

@@ -83,6 +83,7 @@ type Outcome struct {
 	Opened  time.Duration
 	Fetched time.Duration // each measured from Began; zero: not reached
 	Message string        // of a failure, or who pushed the value; never a secret
+	Before  []string      // pushes in whose place this one came before they were published
 }
 
 // Result classes an Outcome.

@@ -21,6 +21,10 @@ import (
 // ended: cut off at once, its sender might not read why.
 const importLinger = time.Second
 
+// mostMade is how many apps that it would make a dry run remembers as parents of
+// later lines: an import may have any number of lines, and a node has not the memory.
+const mostMade = 10_000
+
 func (a *API) importRoutes(r router) {
 	r.handle(http.MethodPost, "/v1/import", a.authenticated(a.postImport, "dry_run", "replace_grant"))
 }
@@ -71,7 +75,7 @@ type importing struct {
 	lines  *lines
 	out    *eventWriter
 	totals client.ImportTotals
-	made   map[string]struct{} // apps that a dry run would have made
+	made   map[string]struct{} // apps that a dry run would have made, the first mostMade
 	began  bool                // to answer
 	whole  bool                // the body was read to its end
 
@@ -110,8 +114,11 @@ func (i *importing) next() ([]byte, error) {
 	line, err := i.lines.next()
 	i.wait(time.Time{})
 	switch {
-	case err == nil, errors.Is(err, io.EOF), errors.Is(err, errLongLine):
+	case err == nil:
+		i.client, err = i.api.authenticate(i.Request) // it may have lost its key while it was waited for
 		return line, err
+	case errors.Is(err, io.EOF), errors.Is(err, errLongLine):
+		return nil, err
 	case i.api.node.Health().Draining:
 		return nil, errDraining
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -139,11 +146,11 @@ func (i *importing) waitNoMore() {
 }
 
 // mayGoOn looks at what may have changed while the import runs.
-func (i *importing) mayGoOn() (err error) {
+func (i *importing) mayGoOn() error {
 	if i.api.node.Health().Draining {
 		return errDraining
 	}
-	i.client, err = i.api.authenticate(i.Request)
+	_, err := i.api.authenticate(i.Request)
 	return err
 }
 
@@ -209,8 +216,7 @@ func (i *importing) apply(done *client.ImportAnswer, body client.App) error {
 // preview says what would be. A parent that a line before would make is not there
 // to check its children against.
 func (i *importing) preview(done *client.ImportAnswer, app coordinator.App) error {
-	_, known := i.api.node.App(app.Parent)
-	if _, made := i.made[app.Parent]; made && !known {
+	if _, known := i.api.node.App(app.Parent); !known && i.mayBeMade(app.Parent) {
 		done.Change, done.Unchecked = string(coordinator.ChangeCreated), true
 		if _, exists := i.api.node.App(app.Name); exists {
 			done.Change = string(coordinator.ChangeUpdated)
@@ -222,13 +228,20 @@ func (i *importing) preview(done *client.ImportAnswer, app coordinator.App) erro
 		}
 		done.Change, done.GrantKept = string(would.Change), would.GrantKept
 	}
-	if done.Change == string(coordinator.ChangeCreated) {
+	if done.Change == string(coordinator.ChangeCreated) && len(i.made) < mostMade {
 		if i.made == nil {
 			i.made = map[string]struct{}{}
 		}
 		i.made[app.Name] = struct{}{}
 	}
 	return nil
+}
+
+// mayBeMade reports whether a line before would have made a parent: also where there
+// were too many of them to know.
+func (i *importing) mayBeMade(parent string) bool {
+	_, made := i.made[parent]
+	return made || parent != "" && len(i.made) == mostMade
 }
 
 // answer counts and tells what became of the line read last.

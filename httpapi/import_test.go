@@ -184,6 +184,23 @@ func TestADryRunOfAnImportWritesNothing(t *testing.T) {
 	}
 }
 
+// A dry run of any number of lines remembers a bounded number of them.
+func TestADryRunRemembersNotAllItWouldMake(t *testing.T) {
+	s := serveSynced(t)
+	var body strings.Builder
+	for n := range 10_000 {
+		fmt.Fprintf(&body, `{"name":"app-%d","provider":"static"}`+"\n", n)
+		if n == 9_998 {
+			body.WriteString(`{"name":"lost","parent":"nobody"}` + "\n")
+		}
+	}
+	got := s.importAll(t, "?dry_run=1", body.String()+`{"name":"late","parent":"one-of-many"}`)
+	last := got.answers[len(got.answers)-2:]
+	if got.answers[9_999].Problem == nil || !last[0].Unchecked || shortly(last[1]) != "10001+0+0 done, 1 refused" {
+		t.Errorf("told %+v, %+v and %s", got.answers[9_999], last[0], shortly(last[1]))
+	}
+}
+
 // Many lines are answered while they are being sent: the sender waits for the answer
 // to each before it sends the next, and then sends the others at once.
 func TestAnImportIsAnsweredWhileItIsSent(t *testing.T) {
@@ -372,9 +389,12 @@ func TestAnImportEndsWithTheRightsOfItsClient(t *testing.T) {
 		i := n.sendImport(s.Context(), "loader-key")
 		i.line("a")
 		s.must(n.RemoveClient(s.Context(), "api:test", "loader"))
-		i.line("b") // it is read already as the client goes
-		if got := <-i.got; len(n.Apps()) > 2 || got.answers[len(got.answers)-1].Totals.Error.Code != client.CodeUnauthenticated {
-			s.Errorf("got %s", got.text)
+		synctest.Wait()
+		i.line("b") // it is waited for already as the client goes
+		got := <-i.got
+		got.is("1 a created", "1+0+0 done, 0 refused, unauthenticated")
+		if apps := n.Apps(); len(apps) != 1 {
+			s.Errorf("who was taken the key from made %v", apps)
 		}
 		s.must(i.lines.Close())
 	})

@@ -79,6 +79,23 @@ func TestOurRecordShowsThatOurChangeWasMade(t *testing.T) {
 	}
 }
 
+// The same app that somebody else has made is not taken for ours: the record that
+// an act goes on with would name it as well.
+func TestTheSameAppOfSomebodyElseIsNotOurs(t *testing.T) {
+	b := newBench(t)
+	c := coordinator.AppChange{App: b.app(), Seen: b.seen(), Audit: by()}
+	other := c
+	other.Audit = &coordinator.Audit{ID: "01JFRESHET0000000000000002", At: time.Now(), By: c.Audit.By}
+	b.faults.fail(dropped, 1, nil)
+	b.faults.meanwhile(func() { must(t, b.s.PutApp(soon(t), other)) })
+	if err := b.s.PutApp(soon(t), c); !errors.Is(err, coordinator.ErrConflict) {
+		t.Errorf("error %v, want %v", err, coordinator.ErrConflict)
+	}
+	if kvs := at(t, b.raw, b.s.keys.of(*c.Audit)).Kvs; len(kvs) != 0 {
+		t.Error("it is recorded as ours")
+	}
+}
+
 // A pause that was made, and ended by somebody else, is not made again because
 // its answer was lost.
 func TestAPauseWhoseAnswerWasLostIsNotMadeAgain(t *testing.T) {

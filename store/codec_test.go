@@ -46,7 +46,7 @@ func samples() []coordinator.Record {
 			Issued: at(1), Expires: at(2), Due: at(3), Failures: 4, Forced: at(4), Deaths: 2,
 			Verdict: coordinator.Verdict{Version: 6, Answer: coordinator.AnswerAlive, At: at(5)}, Unresolved: at(7), Epoch: 11, Attempt: "a2",
 			Outcomes: []coordinator.Outcome{
-				{Attempt: "a2", Epoch: 11, Result: coordinator.ResultFailed, Version: 7, Began: at(6), Opened: 1, Fetched: 2, Message: "m"},
+				{Attempt: "a2", Epoch: 11, Result: coordinator.ResultFailed, Version: 7, Began: at(6), Opened: 1, Fetched: 2, Message: "m", Before: []string{"p0"}},
 				{Attempt: "a1"},
 			},
 		},
@@ -68,7 +68,7 @@ func samples() []coordinator.Record {
 		coordinator.Request{Name: name, Above: 7, Reason: coordinator.ReasonReport, Code: "40001", Node: "n2", At: at(1), Traceparent: "t"},
 		coordinator.Input{
 			Name: name, ID: "p1", Incarnation: 3, Value: coordinator.NewSecret("pushed"), Type: "Bearer", Scope: "a b",
-			Extra: map[string]string{"instance_url": "https://x"}, Pushed: at(1), Expires: at(2), Wanted: 8, By: "orders", Node: "n2", Traceparent: "t",
+			Extra: map[string]string{"instance_url": "https://x"}, Pushed: at(1), Expires: at(2), Wanted: 8, By: "orders", Node: "n2", Traceparent: "t", Before: []string{"p0", "p"},
 		},
 		coordinator.Budget{App: "shop", Window: "2026-11-22/token", Calls: 9, Forced: 2, Ends: at(1)},
 		coordinator.Client{

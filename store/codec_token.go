@@ -51,6 +51,7 @@ func outcomeFields(w *wire, o *coordinator.Outcome) {
 	integer(w, 6, &o.Opened)
 	integer(w, 7, &o.Fetched)
 	text(w, 8, &o.Message)
+	list(w, 9, &o.Before, func(w *wire, s *string) { text(w, 1, s) })
 }
 
 func grantFields(w *wire, g *coordinator.Grant) {
@@ -119,6 +120,7 @@ func inputFields(w *wire, i *coordinator.Input) {
 	text(w, 10, &i.By)
 	text(w, 11, &i.Node)
 	text(w, 12, &i.Traceparent)
+	list(w, 13, &i.Before, func(w *wire, s *string) { text(w, 1, s) })
 }
 
 func budgetFields(w *wire, b *coordinator.Budget) {

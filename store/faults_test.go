@@ -118,6 +118,7 @@ func (t *faultyTxn) Commit() (*clientv3.TxnResponse, error) {
 		t.faults.happens()
 		return nil, errNoAnswer
 	case dropped:
+		t.faults.happens()
 		return nil, errNoAnswer
 	case spared:
 	}

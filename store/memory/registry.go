@@ -40,7 +40,7 @@ func (s *Store) PutApp(ctx context.Context, ch coordinator.AppChange) error {
 		},
 		mine: func() (int64, bool) {
 			revision, ok := c.writtenLocked(ch.App)
-			return revision, ok && revision > ch.Seen && c.grantWrittenLocked(ch.Grant)
+			return revision, ch.Audit == nil && ok && revision > ch.Seen && c.grantWrittenLocked(ch.Grant)
 		},
 	})
 	return err
