@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"freshet/tracing"
@@ -78,6 +79,7 @@ func (n *Node) takeIn(ctx context.Context, batch Batch, t *touched) *touched {
 	for _, event := range batch.Events {
 		n.cache.take(event, t)
 	}
+	n.cache.addHeirs(t)
 	n.cache.values.useKey(n.cache.records.fingerprint)
 	n.cache.mu.Unlock()
 	n.cache.named.mark(t.identities, t.snapshot)
@@ -113,6 +115,14 @@ type touched struct {
 	intents    map[groupID]seenIntent // before a snapshot
 	grants     map[string]Grant       // before a snapshot
 	now        mark                   // when it is taken in
+}
+
+// addHeirs adds the apps that inherit from one that was changed. The caller holds mu.
+func (c *cache) addHeirs(t *touched) {
+	if t.all {
+		return
+	}
+	maps.Copy(t.apps, c.records.heirs(slices.Values(t.identities)))
 }
 
 // startOver forgets what a snapshot will bring anew. When an intent was first

@@ -1,6 +1,8 @@
 package coordinator
 
 import (
+	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -90,7 +92,13 @@ func (n *Node) identify() {
 		named.of = map[string]string{}
 	}
 	changed, all := named.take()
-	n.cache.reading(func(r *records) { changed = r.concerned(changed, all) })
+	n.cache.reading(func(r *records) {
+		apps := maps.Keys(changed)
+		if all {
+			apps = maps.Keys(r.apps)
+		}
+		changed = r.heirs(apps)
+	})
 	if all {
 		for app := range named.of {
 			changed[app] = struct{}{} // it may be gone
@@ -136,19 +144,13 @@ func (n *Node) identityOf(name string) (identity string) {
 	return provider.Identity(app)
 }
 
-// concerned adds to some apps all that inherit from them, or returns all there are.
-func (r *records) concerned(apps map[string]struct{}, all bool) map[string]struct{} {
-	concerned := map[string]struct{}{}
-	if all {
-		for app := range r.apps {
-			concerned[app] = struct{}{}
-		}
-		return concerned
-	}
+// heirs are some apps and all that inherit from them.
+func (r *records) heirs(apps iter.Seq[string]) map[string]struct{} {
+	heirs := map[string]struct{}{}
 	for app := range apps {
-		r.addFamily(concerned, app)
+		r.addFamily(heirs, app)
 	}
-	return concerned
+	return heirs
 }
 
 // addFamily adds an app and all below it to some apps, unless it is among them.

@@ -83,7 +83,7 @@ func (n *Node) plan(r *records, t task, now time.Time) (_ task, ok bool) {
 			t.at = state.Due
 		}
 	}
-	if r.parentReplaced(t) {
+	if r.parentReplaced(t) || r.parentChanged(t) {
 		t.at = now
 	}
 	return t, true
@@ -223,6 +223,21 @@ func (r *records) parentReplaced(t task) bool {
 	}
 	for _, need := range t.group.Needs {
 		if state.Reason == deadParent(need) && r.states[Name{App: t.app.Name, Token: need}].Issued.After(state.NewestOutcome().Began) {
+			return true
+		}
+	}
+	return false
+}
+
+// parentChanged reports whether the group was refused for its configuration, and
+// something that it inherits from has been changed since.
+func (r *records) parentChanged(t task) bool {
+	state := t.states[0]
+	if state.Status != StatusBlocked {
+		return false
+	}
+	for _, above := range t.lineage[1:] {
+		if max(above.Revision, r.apps[above.App].Revision) > state.Revision {
 			return true
 		}
 	}

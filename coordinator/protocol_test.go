@@ -199,6 +199,36 @@ func TestChildInheritsFromItsParent(t *testing.T) {
 	})
 }
 
+// A child that was refused for what its parent gives it is tried again as soon as
+// the parent has changed, not only when it would be looked at again.
+func TestChildIsMendedWithItsParent(t *testing.T) {
+	bubbleOf(t, 2, calm(), func(c *cluster) {
+		app := shop("plain")
+		app.Credentials["secret"] = coordinator.NewSecret("wrong")
+		c.apply(c.nodes[0], app)
+		const appid = "wx0000000000000003"
+		c.must(c.sandbox.UpdateApp(appid, func(a *sandbox.App) error { a.Secret = secret; return nil }))
+		c.apply(c.nodes[0], coordinator.App{Name: "branch", Parent: "shop", Credentials: map[string]coordinator.Secret{"appid": coordinator.NewSecret(appid)}})
+		name := coordinator.Name{App: "branch", Token: "access_token"}
+		time.Sleep(24 * time.Hour)
+		if v, _ := c.nodes[1].View(name); v.State.Status != coordinator.StatusBlocked {
+			c.Fatalf("status %s with the wrong secret", v.State.Status)
+		}
+		refused := c.sandbox.Oracle().Apps[appid].Calls[sandbox.KindToken].Calls
+		c.between("calls with a wrong secret in a day", refused, 20, 40)
+		began := time.Now()
+		c.apply(c.nodes[0], shop("plain"))
+		synctest.Wait()
+		c.value(c.nodes[1], name, 0)
+		if took := time.Since(began); took > time.Second {
+			c.Errorf("mended after %v", took)
+		}
+		if calls := c.sandbox.Oracle().Apps[appid].Calls[sandbox.KindToken].Calls; calls != refused+1 {
+			c.Errorf("%d calls to mend it", calls-refused)
+		}
+	})
+}
+
 func TestSeedIsAppliedOncePerContent(t *testing.T) {
 	bubble(t, 0, func(c *cluster) {
 		app := shop("plain")
