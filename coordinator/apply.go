@@ -239,6 +239,9 @@ func (n *Node) check(r *records, app App) (App, error) {
 	if err := CheckAppName(app.Name); err != nil {
 		return App{}, Invalidf("%v", err)
 	}
+	if err := checkLabels(app.Labels); err != nil {
+		return App{}, Invalidf("app %q: %v", app.Name, err)
+	}
 	effective, _, err := r.inherit(app)
 	if err != nil {
 		return App{}, err
