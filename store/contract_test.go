@@ -16,14 +16,17 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Harness {
-		h := &harness{T: t, raw: raw(t)}
-		sealed := sealedBy(newRing(t)) // which must not be noticed
-		for i := range h.nodes {
-			h.nodes[i] = open(t, spoilt(h.sessions[i].listen), spoilt(h.faults[i].spoil), sealed)
-		}
-		return h
-	})
+	for _, test := range storetest.Tests() {
+		t.Run(test.Name, func(t *testing.T) {
+			t.Parallel()
+			h := &harness{T: t, raw: raw(t)}
+			sealed := sealedBy(newRing(t)) // which must not be noticed
+			for i := range h.nodes {
+				h.nodes[i] = open(t, spoilt(h.sessions[i].listen), spoilt(h.faults[i].spoil), sealed)
+			}
+			test.Run(t, h)
+		})
+	}
 }
 
 // harness breaks what the contract's tests ask for, by etcd's own means.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -46,7 +47,11 @@ func (s *shared) stop() {
 	_ = os.RemoveAll(s.dir)
 }
 
+// waiting is how many tests that mostly wait run at once, however few cores there are.
+const waiting = "3"
+
 func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", waiting) // the command line has the last word
 	code := m.Run()
 	server.stop()
 	if err := goleak.Find(); err != nil {

@@ -215,6 +215,7 @@ func TestALostAnswerIsSettledWhetherOrNotItWasCommitted(t *testing.T) {
 	for name, prepare := range writes() {
 		for kind, fate := range map[string]fate{"Dropped": dropped, "Committed": lost} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
 				b := newBench(t)
 				write, key := prepare(b)
 				b.faults.fail(fate, 2, nil)
