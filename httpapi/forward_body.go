@@ -24,6 +24,7 @@ type keptBody struct {
 	taken int64 // of room
 	whole bool  // the source has ended, and kept holds all of it
 	going bool  // the source is read while the call is made, and has not ended
+	ended bool  // the source, which is not asked again
 }
 
 // room is how many bytes of bodies all calls together may keep.
@@ -78,13 +79,19 @@ func (f *carrying) keep(call *http.Request) error {
 	return nil
 }
 
-// Read reads the source, and keeps what it reads.
+// Read reads the source, and keeps what it reads. Who sends a body of a length asks
+// once more after its end; by then an answer may have begun, and net/http has closed
+// the source.
 func (b *keptBody) Read(p []byte) (int, error) {
+	if b.over() {
+		return 0, io.EOF
+	}
 	n, err := b.source.Read(p)
 	b.progress.touch()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	ended := errors.Is(err, io.EOF)
+	b.ended = b.ended || ended
 	b.going = b.going && !ended
 	switch {
 	case b.most == 0:
@@ -96,6 +103,12 @@ func (b *keptBody) Read(p []byte) (int, error) {
 	b.kept.Write(p[:n])
 	b.whole = b.whole || ended
 	return n, err
+}
+
+func (b *keptBody) over() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ended
 }
 
 // Close leaves the source to net/http, which owns it.

@@ -66,6 +66,35 @@ func TestLargeBodiesAreNotHeldInMemory(t *testing.T) {
 	}
 }
 
+// closedAtItsEnd is a body that net/http closes as soon as it has ended, since the
+// answer begins.
+type closedAtItsEnd struct{ left int }
+
+func (c *closedAtItsEnd) Read(p []byte) (int, error) {
+	if c.left == 0 {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n := min(c.left, len(p))
+	if c.left -= n; c.left == 0 {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// A platform that answers as it has the last byte must not be taken for one to
+// which the body could not be sent: that would break its answer off.
+func TestABodyThatHasEndedIsNotAskedAgain(t *testing.T) {
+	for _, most := range []int64{0, 1 << 20} {
+		progress := newProgress(httptest.NewRecorder(), time.Minute, func(error) {})
+		b := &keptBody{source: &closedAtItsEnd{left: 1000}, progress: progress, room: newRoom(0), most: most, going: true}
+		n, err := io.Copy(io.Discard, b)
+		if again, failed := io.Copy(io.Discard, b); n != 1000 || err != nil || again != 0 || failed != nil || b.half() {
+			t.Errorf("%d bytes, %v; then %d, %v; half %v", n, err, again, failed, b.half())
+		}
+		progress.end()
+	}
+}
+
 func TestACallInWhichNothingMovesIsGivenUp(t *testing.T) {
 	const short = 100 * time.Millisecond
 	stands := func(q *http.Request) { <-q.Context().Done() }
