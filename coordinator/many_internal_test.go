@@ -12,9 +12,7 @@ import (
 func TestATwinIsFoundAfterAnotherOneIsGone(t *testing.T) {
 	n := follower(t)
 	n.providers = map[string]Provider{"named": named{}}
-	app := func(name, id string) Event {
-		return Event{Record: App{Name: name, Provider: "named", Options: map[string]string{"id": id}}}
-	}
+	app := func(name, id string) Event { return namedApp(name, id, "") }
 	twin := func(of, want string) {
 		t.Helper()
 		n.identify()
@@ -40,13 +38,7 @@ func TestATwinIsFoundAfterAnotherOneIsGone(t *testing.T) {
 func TestAFamilyFollowsItsParents(t *testing.T) {
 	n := follower(t)
 	n.providers = map[string]Provider{"named": named{}}
-	app := func(name, id, parent string) Event {
-		a := App{Name: name, Provider: "named", Parent: parent}
-		if id != "" {
-			a.Options = map[string]string{"id": id}
-		}
-		return Event{Record: a}
-	}
+	app := namedApp
 	is := func(identity, want string) {
 		t.Helper()
 		if got, _ := n.Identified(identity); got != want {

@@ -155,16 +155,19 @@ type named struct{ Provider }
 
 func (named) Identity(app App) string { return app.Options["id"] }
 
+// namedApp is an app of an identity; empty: it has its parent's, or none.
+func namedApp(name, id, parent string) Event {
+	app := App{Name: name, Provider: "named", Parent: parent}
+	if id != "" {
+		app.Options = map[string]string{"id": id}
+	}
+	return Event{Record: app}
+}
+
 func TestAppsAreIdentifiedAsTheirSettingsChange(t *testing.T) {
 	n := follower(t)
 	n.providers = map[string]Provider{"named": named{}}
-	app := func(name, id, parent string) Event {
-		a := App{Name: name, Provider: "named", Parent: parent}
-		if id != "" {
-			a.Options = map[string]string{"id": id}
-		}
-		return Event{Record: a}
-	}
+	app := namedApp
 	check := func(identity, want string) {
 		t.Helper()
 		if got, ok := n.Identified(identity); got != want || ok != (want != "") {

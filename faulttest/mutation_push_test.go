@@ -80,7 +80,13 @@ func mutationsOfPushes() []mutation {
 		guard: "promise to one in whose place another came", pkg: "coordinator",
 		tests: []string{"TestPromisedVersionComes"},
 		edits: []edit{{"coordinator/push.go", "		i.Wanted = max(i.Wanted, waiting.Wanted)\n", ""}},
-	}, {
+	}}
+}
+
+// mutationsOfRepeatedPushes take out what tells a push from itself, sent again, and
+// from one that a backup or another node brings back.
+func mutationsOfRepeatedPushes() []mutation {
+	return []mutation{{
 		guard: "push that is sent again is known", pkg: "coordinator",
 		tests: []string{"TestAPushSentAgainReplacesNoLaterOne", "TestAPushSentAgainWhileItWaitsChangesNothing"},
 		edits: []edit{{"coordinator/pushonce.go", "	if p.IdempotencyKey == \"\" {\n", "	if len(p.IdempotencyKey) >= 0 {\n"}},

@@ -8,7 +8,7 @@ import "slices"
 // and for those that keep more than its data.
 func mutations() []mutation {
 	return slices.Concat(mutationsOfTransactions(), mutationsOfLeadership(), mutationsOfAttempts(), mutationsOfResults(),
-		mutationsOfTraces(), mutationsOfPushes())
+		mutationsOfTraces(), mutationsOfPushes(), mutationsOfRepeatedPushes())
 }
 
 // mutationsOfTransactions take out what a transaction compares.

@@ -31,18 +31,18 @@ func newest(t *testing.T, admin *client.Client, since int) []client.AuditRecord 
 	return made
 }
 
-// Each action of an administrator is one record of who did it, and none of what
-// was refused, changed nothing, or only read.
-func TestEachActionOfAnAdministratorIsRecordedOnce(t *testing.T) {
-	s := serve(t)
-	root := s.client(t, bootstrapKey)
-	s.ready(t, root)
+// step is an action, and the record it leaves: action, objects and what changed;
+// empty: none.
+type step struct {
+	name string
+	do   func() error
+	want string
+}
+
+// administering is what ann does, and what others do beside it.
+func (s *served) administering(t *testing.T, root, ann *client.Client) []step {
+	t.Helper()
 	ctx := t.Context()
-	made, err := root.AddClient(ctx, client.ClientBody{Name: "ann", Note: "canary-note", Can: client.Permissions{"admin": {"**"}, "view": {"**"}, "refresh": {"**"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ann := s.client(t, made.Key)
 	pushed := client.App{Provider: "static", Tokens: map[string]client.TokenSettings{"access_token": {}}}
 	labelled := shopApp()
 	labelled.Labels = map[string]string{"team": "canary-label"}
@@ -51,12 +51,7 @@ func TestEachActionOfAnAdministratorIsRecordedOnce(t *testing.T) {
 	put := func(name string, app client.App, opts client.ApplyOptions) error {
 		return third(ann.PutApp(ctx, name, app, opts))
 	}
-	known := len(newest(t, root, 0))
-	for _, step := range []struct {
-		name string
-		do   func() error
-		want string // action, objects and what changed; empty: none
-	}{
+	return []step{
 		{"label", func() error { return put("shop", labelled, client.ApplyOptions{}) }, "app_updated [shop] [labels.team owner]"},
 		{"the same again", func() error { return put("shop", labelled, client.ApplyOptions{}) }, ""},
 		{"dry run", func() error { return put("shop", secretive, client.ApplyOptions{DryRun: true}) }, ""},
@@ -82,7 +77,23 @@ func TestEachActionOfAnAdministratorIsRecordedOnce(t *testing.T) {
 		}, ""},
 		{"read", func() error { return third(root.Token(ctx, "shop", client.TokenOptions{})) }, ""},
 		{"app that goes", func() error { return ann.DeleteApp(ctx, "paid") }, "app_deleted [paid] []"},
-	} {
+	}
+}
+
+// Each action of an administrator is one record of who did it, and none of what
+// was refused, changed nothing, or only read.
+func TestEachActionOfAnAdministratorIsRecordedOnce(t *testing.T) {
+	s := serve(t)
+	root := s.client(t, bootstrapKey)
+	s.ready(t, root)
+	ctx := t.Context()
+	made, err := root.AddClient(ctx, client.ClientBody{Name: "ann", Note: "canary-note", Can: client.Permissions{"admin": {"**"}, "view": {"**"}, "refresh": {"**"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann := s.client(t, made.Key)
+	known := len(newest(t, root, 0))
+	for _, step := range s.administering(t, root, ann) {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
@@ -103,7 +114,7 @@ func TestEachActionOfAnAdministratorIsRecordedOnce(t *testing.T) {
 		known += len(records)
 	}
 	for _, refused := range []error{
-		ann.DeleteApp(ctx, "nothere"), ann.DeleteClient(ctx, "nothere"), put("crm", client.App{Provider: "nobody"}, client.ApplyOptions{}),
+		ann.DeleteApp(ctx, "nothere"), ann.DeleteClient(ctx, "nothere"), third(ann.PutApp(ctx, "crm", client.App{Provider: "nobody"}, client.ApplyOptions{})),
 		third(ann.AddClient(ctx, client.ClientBody{Name: "ann", Can: client.Permissions{"read": {"**"}}})),
 	} {
 		if refused == nil {

@@ -34,7 +34,7 @@ func (r request) readBody(limit int64, out any) error {
 	if err != nil || media != "application/json" {
 		return errMediaType
 	}
-	return decodeStrict(data, out)
+	return decodeStrict("the body", data, out)
 }
 
 // noBody refuses a body where none is expected, except an empty object.
@@ -43,29 +43,29 @@ func (r request) noBody() error {
 	return r.readBody(maxBody, &nothing)
 }
 
-// decodeStrict decodes exactly one JSON value. Its errors name fields, and never
-// repeat a value, which may be a secret.
-func decodeStrict(data []byte, out any) error {
-	if err := checkKeys(data); err != nil {
+// decodeStrict decodes exactly one JSON object, called what in its errors: those
+// name fields, and never repeat a value, which may be a secret.
+func decodeStrict(what string, data []byte, out any) error {
+	if err := checkKeys(what, data); err != nil {
 		return err
 	}
 	decoder := json.NewDecoder(strings.NewReader(string(data)))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(out); err != nil {
-		return explain(err)
+		return explain(what, err)
 	}
 	return nil
 }
 
 // explain turns an error of the decoder into one for the caller.
-func explain(err error) error {
+func explain(what string, err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return coordinator.Invalidf("field %q: a JSON %s is expected", wrong.Field, kindName(wrong))
 	}
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errNotJSON
+		return notJSON(what)
 	}
-	return coordinator.Invalidf("the body: %s", strings.TrimPrefix(err.Error(), "json: "))
+	return coordinator.Invalidf("%s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
 func kindName(wrong *json.UnmarshalTypeError) string {
@@ -82,37 +82,44 @@ func kindName(wrong *json.UnmarshalTypeError) string {
 	return "whole number"
 }
 
-var errNotJSON = coordinator.Invalidf("the body is not one JSON object")
+func notJSON(what string) error { return coordinator.Invalidf("%s is not one JSON object", what) }
 
-// maxDepth bounds how deep a body may be nested.
+// maxDepth bounds how deep an object may be nested.
 const maxDepth = 16
+
+// keys reads an object for what checkKeys refuses.
+type keys struct {
+	*json.Decoder
+
+	what string
+}
 
 // checkKeys refuses what the decoder would let pass: a field given twice, where
 // two readers of the same body could take different ones for true, nesting
 // without end, and more than one value.
-func checkKeys(data []byte) error {
-	decoder := json.NewDecoder(strings.NewReader(string(data)))
-	decoder.UseNumber()
-	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
-		return errNotJSON
+func checkKeys(what string, data []byte) error {
+	k := keys{json.NewDecoder(strings.NewReader(string(data))), what}
+	k.UseNumber()
+	if start, err := k.Token(); err != nil || start != json.Delim('{') {
+		return notJSON(what)
 	}
-	if err := checkObject(decoder, 1); err != nil {
+	if err := k.object(1); err != nil {
 		return err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return coordinator.Invalidf("the body has more behind its JSON object")
+	if _, err := k.Token(); !errors.Is(err, io.EOF) {
+		return coordinator.Invalidf("%s has more behind its JSON object", what)
 	}
 	return nil
 }
 
-// checkObject reads an object whose "{" was read.
-func checkObject(decoder *json.Decoder, depth int) error {
+// object reads an object whose "{" was read.
+func (k keys) object(depth int) error {
 	seen := map[string]bool{}
-	for decoder.More() {
-		key, err := decoder.Token()
+	for k.More() {
+		key, err := k.Token()
 		name, isText := key.(string)
 		if err != nil || !isText {
-			return errNotJSON
+			return notJSON(k.what)
 		}
 		// The decoder ignores case, so that "Version" could stand beside "version".
 		if depth == 1 && name != strings.ToLower(name) {
@@ -122,39 +129,39 @@ func checkObject(decoder *json.Decoder, depth int) error {
 			return coordinator.Invalidf("field %.40q is given twice", name)
 		}
 		seen[name] = true
-		if err := checkValue(decoder, depth); err != nil {
+		if err := k.value(depth); err != nil {
 			return err
 		}
 	}
-	return closing(decoder)
+	return k.closing()
 }
 
-// checkValue reads one value.
-func checkValue(decoder *json.Decoder, depth int) error {
-	token, err := decoder.Token()
+// value reads one value.
+func (k keys) value(depth int) error {
+	token, err := k.Token()
 	if err != nil {
-		return errNotJSON
+		return notJSON(k.what)
 	}
 	if depth > maxDepth {
-		return coordinator.Invalidf("the body is nested deeper than %d", maxDepth)
+		return coordinator.Invalidf("%s is nested deeper than %d", k.what, maxDepth)
 	}
 	switch token {
 	case json.Delim('{'):
-		return checkObject(decoder, depth+1)
+		return k.object(depth + 1)
 	case json.Delim('['):
-		for decoder.More() {
-			if err := checkValue(decoder, depth+1); err != nil {
+		for k.More() {
+			if err := k.value(depth + 1); err != nil {
 				return err
 			}
 		}
-		return closing(decoder)
+		return k.closing()
 	}
 	return nil
 }
 
-func closing(decoder *json.Decoder) error {
-	if _, err := decoder.Token(); err != nil {
-		return errNotJSON
+func (k keys) closing() error {
+	if _, err := k.Token(); err != nil {
+		return notJSON(k.what)
 	}
 	return nil
 }

@@ -127,6 +127,12 @@ func TestACallInWhichNothingMovesIsGivenUp(t *testing.T) {
 			t.Errorf("%q, %v: half of an answer looks whole", text, err)
 		}
 	})
+}
+
+func TestAClientInWhichNothingMovesIsGivenUp(t *testing.T) {
+	const short = 100 * time.Millisecond
+	bounds := func(c *Config, _ *coordinator.Injection) { c.Forward.Idle = short }
+	begun := func(c *Config, _ *coordinator.Injection) { c.Forward.Idle = 20 * short } // where something must move before
 	t.Run("half a request", func(t *testing.T) {
 		r := relayTo(t, recording(nil), bounds)
 		conn := dial(t, r.address)

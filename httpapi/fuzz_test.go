@@ -40,7 +40,7 @@ func FuzzAppBody(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var body client.App
-		err := decodeStrict(data, &body)
+		err := decodeStrict("the body", data, &body)
 		if err == nil {
 			var app coordinator.App
 			if app, err = AppFromWire("shop", body); err == nil {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strings"
 
 	"freshet/coordinator"
 	"freshet/httpapi/client"
@@ -66,11 +65,11 @@ func (l *lines) trimmed() []byte {
 // well, if it could be read and is one.
 func readLine(line []byte) (name string, app client.App, err error) {
 	var read client.ImportApp
-	if err := decodeStrict(line, &read); err != nil {
+	if err := decodeStrict("the line", line, &read); err != nil {
 		if coordinator.CheckAppName(read.Name) == nil {
 			name = read.Name
 		}
-		return name, client.App{}, aboutLine(err)
+		return name, client.App{}, err
 	}
 	if read.Name == "" {
 		return "", client.App{}, coordinator.Invalidf(`the line names no app: give it a field "name"`)
@@ -79,19 +78,4 @@ func readLine(line []byte) (name string, app client.App, err error) {
 		return "", client.App{}, coordinator.Invalidf("%v", err)
 	}
 	return read.Name, read.App, nil
-}
-
-// aboutLine makes what is said of a body be said of a line.
-func aboutLine(err error) error {
-	invalid, ok := errors.AsType[*coordinator.InvalidError](err)
-	if !ok {
-		return err
-	}
-	if rest, found := strings.CutPrefix(invalid.Message, "the body: "); found {
-		return coordinator.Invalidf("%s", rest)
-	}
-	if rest, found := strings.CutPrefix(invalid.Message, "the body"); found {
-		return coordinator.Invalidf("%s", "the line"+rest)
-	}
-	return err
 }

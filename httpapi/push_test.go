@@ -147,7 +147,7 @@ func FuzzPushBody(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var body pushBody
-		if decodeStrict(data, &body) != nil {
+		if decodeStrict("the body", data, &body) != nil {
 			return
 		}
 		p, err := body.push()

@@ -31,16 +31,21 @@ func (l *looked) Changes(after coordinator.Point, reach coordinator.Reach) (iter
 	}, reached
 }
 
+// joinLooked is a node whose readers' looks are counted.
+func (s *streaming) joinLooked() (*station, *looked) {
+	var node *looked
+	s.change = func(c *httpapi.Config) {
+		node = &looked{Node: c.Node}
+		c.Node = node
+	}
+	return s.join("n1"), node
+}
+
 // What changes of other apps wakes every reader: with many of both it must not be
 // all that a node does.
 func TestStreamReadersLookSeldomAtWhatIsNotTheirs(t *testing.T) {
 	inBubble(t, func(s *streaming) {
-		var node *looked
-		s.change = func(c *httpapi.Config) {
-			node = &looked{Node: c.Node}
-			c.Node = node
-		}
-		n := s.join("n1")
+		n, node := s.joinLooked()
 		n.apply("shop")
 		n.apply("web")
 		r := n.follow(bootstrapKey, "?names=shop", "")
@@ -66,12 +71,7 @@ func TestStreamReadersLookSeldomAtWhatIsNotTheirs(t *testing.T) {
 // Who names its apps, or may read those of a few, is not made to look at all others.
 func TestStreamReadersLookOnlyAtTheirApps(t *testing.T) {
 	inBubble(t, func(s *streaming) {
-		var node *looked
-		s.change = func(c *httpapi.Config) {
-			node = &looked{Node: c.Node}
-			c.Node = node
-		}
-		n := s.join("n1")
+		n, node := s.joinLooked()
 		for i := range 20 {
 			n.apply(fmt.Sprint("app", i))
 		}

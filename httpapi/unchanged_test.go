@@ -11,6 +11,24 @@ import (
 	"freshet/httpapi/client"
 )
 
+// endUnless asks for a token unless it is as a tag says, and returns the tag that is
+// told and when the value ends; empty: it is as the tag says.
+func (s *served) endUnless(t *testing.T, app, tag string) (newTag, end string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/tokens/"+app, nil)
+	r.Header = http.Header{"Authorization": {"Bearer " + bootstrapKey}, "If-None-Match": {tag}}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		return w.Header().Get("Etag"), ""
+	}
+	var token client.Token
+	if err := json.Unmarshal(w.Body.Bytes(), &token); err != nil {
+		t.Fatal(err)
+	}
+	return w.Header().Get("Etag"), token.ExpiresAt.String()
+}
+
 // A reader who asks whether its copy is still the newest must be told when the
 // value stays and only its end has moved, or it would keep the former end.
 func TestAnEndThatMovedIsNotUnchanged(t *testing.T) {
@@ -45,21 +63,7 @@ func TestAnEndThatMovedIsNotUnchanged(t *testing.T) {
 			}
 		},
 	} {
-		asked := func(tag string) (newTag, end string) {
-			t.Helper()
-			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/tokens/"+app, nil)
-			r.Header = http.Header{"Authorization": {"Bearer " + bootstrapKey}, "If-None-Match": {tag}}
-			w := httptest.NewRecorder()
-			s.handler.ServeHTTP(w, r)
-			if w.Code != http.StatusOK {
-				return w.Header().Get("Etag"), ""
-			}
-			var token client.Token
-			if err := json.Unmarshal(w.Body.Bytes(), &token); err != nil {
-				t.Fatal(err)
-			}
-			return w.Header().Get("Etag"), token.ExpiresAt.String()
-		}
+		asked := func(tag string) (newTag, end string) { return s.endUnless(t, app, tag) }
 		tag, end := asked("")
 		if !strings.HasPrefix(tag, `W/"1-`) || strings.Count(tag, "-") != 1 {
 			t.Errorf("%s: the tag of a value that has its first end is %s", app, tag)

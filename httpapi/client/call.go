@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -156,6 +157,26 @@ func (c *Client) request(ctx context.Context, address string, cl call, body []by
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return req, nil
+}
+
+// openAnswer makes a request whose answer is read as it comes, however long that
+// takes, and returns its body where it is of the media type that is accepted.
+func (c *Client) openAnswer(address string, req *http.Request) (io.ReadCloser, error) {
+	endless := *c.http
+	endless.Timeout = 0 // it would end the answer
+	resp, err := endless.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", address, unwrapURL(err))
+	}
+	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode == http.StatusOK && media == req.Header.Get("Accept") {
+		return resp.Body, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxFrame))
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer of %s: %w", address, err)
+	}
+	return nil, problemFrom(resp, data)
 }
 
 // unwrapURL drops the method and URL that net/http puts before an error, which

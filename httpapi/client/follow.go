@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -142,6 +141,9 @@ func (f *follower) read(ctx context.Context, n int, silence *silence, yield func
 	}
 }
 
+// eventStream is the media type of a stream.
+const eventStream = "text/event-stream"
+
 // open asks a node for its stream.
 func (f *follower) open(ctx context.Context, n int) (io.ReadCloser, error) {
 	query := url.Values{}
@@ -151,23 +153,9 @@ func (f *follower) open(ctx context.Context, n int) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", "text/event-stream")
+	req.Header.Set("Accept", eventStream)
 	if f.lastID != "" {
 		req.Header.Set("Last-Event-ID", f.lastID)
 	}
-	endless := *f.client.http
-	endless.Timeout = 0 // it would end the stream; silence does that here
-	resp, err := endless.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", address, unwrapURL(err))
-	}
-	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode == http.StatusOK && media == "text/event-stream" {
-		return resp.Body, nil
-	}
-	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxFrame))
-	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s: %w", address, err)
-	}
-	return nil, problemFrom(resp, data)
+	return f.client.openAnswer(address, req)
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"mime"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -118,21 +117,7 @@ func (c *Client) sendImport(ctx context.Context, address string, lines io.Reader
 	req.Header.Set("Content-Type", NDJSON)
 	req.Header.Set("Accept", NDJSON)
 	req.Header.Set("Expect", "100-continue") // a node that refuses has read nothing then
-	endless := *c.http
-	endless.Timeout = 0
-	resp, err := endless.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", address, unwrapURL(err))
-	}
-	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode == http.StatusOK && media == NDJSON {
-		return resp.Body, nil
-	}
-	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxFrame))
-	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s: %w", address, err)
-	}
-	return nil, problemFrom(resp, data)
+	return c.openAnswer(address, req)
 }
 
 // sentLines notices that they begin to be sent.

@@ -168,12 +168,7 @@ func copyOf(record coordinator.Record, revision int64) coordinator.Record {
 		r.Started, r.Revision = wall(r.Started), revision
 		return r
 	case coordinator.Heartbeat:
-		r.At, r.Revision = wall(r.At), revision
-		r.Upstreams = slices.Clone(r.Upstreams)
-		for i, u := range r.Upstreams {
-			r.Upstreams[i].Since = wall(u.Since)
-		}
-		return r
+		return copyHeartbeat(r, revision)
 	case coordinator.Elected:
 		r.At, r.Revision = wall(r.At), revision
 		return r
@@ -195,6 +190,15 @@ func copyOf(record coordinator.Record, revision int64) coordinator.Record {
 		return r
 	}
 	panic(fmt.Sprintf("unknown record %T", record))
+}
+
+func copyHeartbeat(r coordinator.Heartbeat, revision int64) coordinator.Heartbeat {
+	r.At, r.Revision = wall(r.At), revision
+	r.Upstreams = slices.Clone(r.Upstreams)
+	for i, u := range r.Upstreams {
+		r.Upstreams[i].Since = wall(u.Since)
+	}
+	return r
 }
 
 // copyApp leaves the credentials out: they are a record of their own.
