@@ -101,7 +101,8 @@ func (n *Node) seen(ctx context.Context, change AppChange) error {
 	for {
 		moved := n.cache.moved.wait()
 		known, ok := n.App(change.App.Name)
-		if ok && known.Revision > change.App.Revision {
+		// A revision is in the records before the views show it.
+		if ok && known.Revision > change.App.Revision && n.cache.applied.Load() >= known.Revision {
 			return nil
 		}
 		select {
